@@ -1,0 +1,107 @@
+"""Engine, session and transaction, the same on SQLite and PostgreSQL.
+
+SQLite: WAL, foreign keys on, a busy time-out, and `BEGIN IMMEDIATE` for every writing transaction (a transaction that
+reads first and writes later would otherwise fail with "database is locked" whatever the time-out).
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+Sessions = sessionmaker[Session]
+
+BUSY_SECONDS = 30
+"""How long a SQLite writer waits for another one."""
+
+
+class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
+    """An aware UTC datetime in Python; `timestamptz` in PostgreSQL, sortable text in SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        """Refuse naive datetimes; SQLite stores the UTC clock without its zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime has no place in the database: {value!r}")
+        value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:  # noqa: ARG002
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine for `url`, with what each database needs set on every connection."""
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # we emit BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-32000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def make_sessions(engine: sa.Engine) -> Sessions:
+    """A factory of sessions; objects stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(sessions: Sessions) -> Iterator[Session]:
+    """One writing transaction: commits at the end, rolls back on any exception, then rings what was asked for.
+
+    Only the edges (a resource, the task frame, a command) open one; nobody below them commits.
+    """
+    with sessions() as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(sessions: Sessions) -> Iterator[Session]:
+    """One reading transaction over a consistent snapshot; it never waits for a writer."""
+    with sessions() as session:
+        options: dict[str, Any] = {"read_only": True}
+        if session.get_bind().dialect.name == "postgresql":
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        session.connection(execution_options=options)
+        yield session
+        session.rollback()
+
+
+def now(session: Session) -> dt.datetime:
+    """The database's clock, which every lease and every `run_after` is measured by (workers' clocks differ)."""
+    if session.get_bind().dialect.name == "sqlite":
+        text = session.scalar(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now")))
+        return dt.datetime.strptime(f"{text}+0000", "%Y-%m-%d %H:%M:%S.%f%z")
+    moment = session.scalar(sa.select(sa.func.clock_timestamp()))
+    assert moment is not None  # noqa: S101  # a clock always answers
+    return moment.astimezone(dt.UTC)

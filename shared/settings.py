@@ -1,0 +1,74 @@
+"""Every setting, read from the environment once at an entry point and passed on."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What can be set, with its default. Variables bear the name in `validation_alias`; `.env` is read too.
+
+    Build it once per process (`Settings()`), hand it to what needs it, never import an instance.
+    Raises pydantic's ValidationError, which names the variable, when a value cannot be used.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    data_dir: Path = Field(Path("var"), validation_alias="VEDETTE_DATA_DIR")
+    """Where the SQLite file, the embedded Redis and the local credentials live."""
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    """SQLAlchemy URL; empty means `vedette.sqlite3` in the data directory."""
+    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias="REDIS_URL")
+    """The doorbell's Redis. `vedette up` starts one of its own unless this is set."""
+    host: str = Field("127.0.0.1", validation_alias="VEDETTE_HOST")
+    """Address the API listens on."""
+    port: int = Field(8000, ge=0, le=65535, validation_alias="VEDETTE_PORT")
+    """Port the API listens on; 0 lets `vedette up` choose a free one."""
+    api_threads: int = Field(16, ge=2, validation_alias="VEDETTE_API_THREADS")
+    """Threads of the API; at most half of them serve event streams at once."""
+    worker_processes: int = Field(2, ge=1, validation_alias="VEDETTE_WORKER_PROCESSES")
+    """Processes of one worker."""
+    worker_threads: int = Field(4, ge=1, validation_alias="VEDETTE_WORKER_THREADS")
+    """Tasks each worker process works on at once."""
+    admin_token: SecretStr | None = Field(None, validation_alias="VEDETTE_ADMIN_TOKEN")
+    """When set, the first admin's token: at least 24 characters."""
+    api_url: str = Field("", validation_alias="VEDETTE_API_URL")
+    """Where the client commands find the API; empty means the Vedette that `vedette up` runs on this data directory."""
+    token: SecretStr | None = Field(None, validation_alias="VEDETTE_TOKEN")
+    """The client commands' token."""
+    lease_seconds: float = Field(15.0, ge=1, le=3600, validation_alias="VEDETTE_LEASE_SECONDS")
+    """How long a worker that stopped answering keeps its task."""
+    sweep_seconds: float = Field(2.0, ge=0.1, le=60, validation_alias="VEDETTE_SWEEP_SECONDS")
+    """How often a scheduler sweeps."""
+    token_days: int = Field(30, ge=1, validation_alias="VEDETTE_TOKEN_DAYS")
+    """How long a token from POST /auth/login lives."""
+    max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")
+    """Largest SBOM, unpacked, in bytes; also the largest request body."""
+    log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")
+    """`json` for machines, `text` for people."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_token(cls, values: dict[str, object]) -> dict[str, object]:
+        token = values.get("VEDETTE_ADMIN_TOKEN") or values.get("admin_token")
+        if isinstance(token, str) and len(token) < 24:
+            raise ValueError("VEDETTE_ADMIN_TOKEN must have at least 24 characters")
+        return values
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database to use, the default filled in; plain `postgresql://` gets the psycopg 3 driver."""
+        if not self.database_url:
+            return f"sqlite:///{(self.data_dir / 'vedette.sqlite3').absolute()}"
+        for plain in ("postgres://", "postgresql://"):
+            if self.database_url.startswith(plain):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(plain)
+        return self.database_url
+
+    def with_changes(self, **changes: object) -> Self:
+        """A copy with some settings replaced, by attribute name."""
+        return self.model_copy(update=changes)
