@@ -5,7 +5,7 @@ reads first and writes later would otherwise fail with "database is locked" what
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,9 +70,9 @@ def make_engine(url: str) -> sa.Engine:
     return engine
 
 
-def make_sessions(engine: sa.Engine) -> Sessions:
-    """A factory of sessions; objects stay readable after the commit."""
-    return sessionmaker(engine, expire_on_commit=False)
+def make_sessions(engine: sa.Engine, ring: Callable[[Sequence[Any]], bool] | None = None) -> Sessions:
+    """A factory of sessions; objects stay readable after the commit. `ring` is told what was asked for, after it."""
+    return sessionmaker(engine, expire_on_commit=False, info={"ring": ring})
 
 
 @contextmanager
@@ -81,8 +81,13 @@ def transaction(sessions: Sessions) -> Iterator[Session]:
 
     Only the edges (a resource, the task frame, a command) open one; nobody below them commits.
     """
-    with sessions() as session, session.begin():
-        yield session
+    with sessions() as session:
+        session.info["rings"] = []
+        with session.begin():
+            yield session
+        ring, rings = session.info["ring"], session.info["rings"]
+    if ring is not None and rings:
+        ring(rings)
 
 
 @contextmanager

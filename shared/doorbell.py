@@ -1,0 +1,89 @@
+"""The Dramatiq broker, used as a doorbell: a message says only which task row waits.
+
+A message may be lost, doubled, late or out of order. The sweeper rings again for rows that nobody answers, so `ring` may
+fail: it gives up within a second and says so in its answer.
+"""
+
+from collections.abc import Callable, Sequence
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import AgeLimit, Callbacks, Middleware, Pipelines, Retries, ShutdownNotifications
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.tasks import QUEUES, Ring
+
+log = structlog.get_logger(__name__)
+
+Ringer = Callable[[Sequence[Ring]], bool]
+"""Rings for tasks; False when it could not."""
+
+HEARTBEAT_MILLISECONDS = 10_000
+"""After this long without a sign the broker hands a dead worker's messages on. Our lease decides, not the broker."""
+ALWAYS = 1_000_000
+"""`maintenance_chance` in parts per million: look for dead workers at every fetch (the default needs minutes to hit)."""
+
+
+def connect(url: str, timeout: float) -> redis.Redis:
+    """A Redis client that gives up after `timeout` seconds instead of retrying for a minute."""
+    client: redis.Redis = redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
+    return client
+
+
+def make_broker(url: str, *, timeout: float, middleware: Sequence[Middleware] = ()) -> RedisBroker:
+    """A broker for the queues of the contract. `timeout` is in seconds; a worker needs more of it than a bell-push."""
+    broker = RedisBroker(
+        client=connect(url, timeout),
+        heartbeat_timeout=HEARTBEAT_MILLISECONDS,
+        maintenance_chance=ALWAYS,
+        middleware=[
+            AgeLimit(),
+            ShutdownNotifications(notify_shutdown=True),
+            Callbacks(),
+            Pipelines(),
+            Retries(max_retries=3),
+            *middleware,
+        ],
+    )
+    for queue in QUEUES:
+        broker.declare_queue(queue)
+    return broker
+
+
+def make_ringer(broker: RedisBroker) -> Ringer:
+    """A function that rings for tasks through `broker`; it gives up at the first failure."""
+
+    def ring(rings: Sequence[Ring]) -> bool:
+        try:
+            for each in rings:
+                broker.enqueue(
+                    dramatiq.Message(
+                        queue_name=each.queue,
+                        actor_name=each.name,
+                        args=(str(each.task_id),),
+                        kwargs={},
+                        options={},
+                        message_id=str(each.task_id),
+                    )
+                )
+        except (redis.RedisError, dramatiq.errors.BrokerError, OSError) as error:
+            log.warning("doorbell_silent", error=str(error), tasks=len(rings))
+            return False
+        return True
+
+    return ring
+
+
+def open_doorbell(url: str) -> Ringer:
+    """A ringer with a connection of its own, for processes that ask for work but do none."""
+    return make_ringer(make_broker(url, timeout=0.5))
+
+
+def waiting(broker: RedisBroker, queue: str) -> int:
+    """How many messages lie in `queue` that no worker has fetched; raises redis.RedisError when Redis is away."""
+    return int(broker.client.llen(f"{broker.namespace}:{queue}"))

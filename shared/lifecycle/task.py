@@ -1,0 +1,259 @@
+"""The transitions of a task. Every one is a compare-and-set on its row, so that of two who try only one succeeds.
+
+    PENDING ── claim ──> STARTED ── report ──> PROGRESS ── succeed ──> SUCCESS
+       ^                    │                      │
+       │<── take_back (lease over, hand back) ─────┤── fail ─────────> FAILURE ── requeue ──> PENDING
+       │                                           └── retry ──> RETRY ── claim ──> STARTED
+    any state that has not ended ── revoke ──> REVOKED
+
+Whatever else hangs on a task changes in the same transaction: see `_follow`. All times are the database's.
+"""
+
+import datetime as dt
+import random
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared import database
+from shared.errors import Cancelled, Conflict, LeaseLost
+from shared.lifecycle import run
+from shared.models.base import Document
+from shared.models.task import ACTIVE, WAITING, Task, TaskState
+from shared.tasks import EXECUTE_VULNERABILITY_SCAN, ring_after_commit
+
+MAX_ATTEMPTS = 4
+"""The first attempt and three retries."""
+MAX_LOSSES = 3
+"""How often a lease may run out before the task counts as poison."""
+FIRST_BACKOFF_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 300.0
+CANCEL_GRACE = dt.timedelta(seconds=20)
+"""How long a worker may take to notice a cancel before the sweeper ends the task over its head."""
+LOCKED_DELAY = dt.timedelta(seconds=2)
+"""When to look again at a task whose lock another task holds."""
+KEPT = dt.timedelta(hours=24)
+"""How long a task and its result are kept after their end."""
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after failed attempt number `attempt` (from 1): exponential, with full jitter on its upper half."""
+    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 4 ** (attempt - 1))
+    return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
+
+
+def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta) -> Task | None:
+    """Take a due task for `worker`; None when there is nothing to claim (done, taken, revoked, not due, locked)."""
+    now = database.now(session)
+    try:
+        with session.begin_nested():
+            task = _compare_and_set(
+                session,
+                (Task.id == task_id, Task.state.in_(WAITING), Task.run_after <= now),
+                state=TaskState.STARTED,
+                attempt=Task.attempt + 1,
+                epoch=Task.epoch + 1,
+                worker=worker,
+                lease_until=now + lease,
+                started_at=now,
+                stage=None,
+                current=None,
+                total=None,
+            )
+    except IntegrityError:  # the lock key is held: uq_task_lock_key
+        session.execute(sa.update(Task).where(Task.id == task_id).values(run_after=now + LOCKED_DELAY))
+        return None
+    if task is not None:
+        _follow(session, task)
+    return task
+
+
+def renew(session: Session, task_id: uuid.UUID, epoch: int, lease: dt.timedelta) -> bool:
+    """Keep the lease alive; False when it is lost."""
+    held = _compare_and_set(session, _held(task_id, epoch), lease_until=database.now(session) + lease)
+    return held is not None
+
+
+def report(session: Session, task_id: uuid.UUID, epoch: int, stage: str, current: int, total: int | None) -> bool:
+    """Say how far the task is; False when the lease is lost."""
+    held = _compare_and_set(
+        session, _held(task_id, epoch), state=TaskState.PROGRESS, stage=stage, current=current, total=total
+    )
+    return held is not None
+
+
+def guard(session: Session, task_id: uuid.UUID, epoch: int) -> Task:
+    """Let this transaction write in the task's name: it commits only if the lease is still held when it does.
+
+    Locks the row, so that no sweeper can take the task away in between. Raises LeaseLost, or Cancelled when a cancel was
+    asked for.
+    """
+    task = session.scalar(
+        sa.select(Task).where(Task.id == task_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if task is None or task.epoch != epoch or task.state not in ACTIVE:
+        raise LeaseLost(f"task {task_id} is no longer held under epoch {epoch}")
+    if task.cancel_requested_at is not None:
+        raise Cancelled(f"task {task_id} was asked to stop")
+    return task
+
+
+def succeed(session: Session, task: Task, result: Document | None) -> None:
+    """End a guarded task well; its effect is in the same transaction."""
+    _end(session, task, TaskState.SUCCESS, result=result, error=None)
+
+
+def fail(session: Session, task_id: uuid.UUID, epoch: int, error: str) -> bool:
+    """Give the task up; it becomes a dead letter."""
+    task = _held_for_update(session, task_id, epoch)
+    if task is None:
+        return False
+    if task.cancel_requested_at is not None:
+        _end(session, task, TaskState.REVOKED, error="cancelled")
+    else:
+        _end(session, task, TaskState.FAILURE, error=error)
+    return True
+
+
+def retry(session: Session, task_id: uuid.UUID, epoch: int, error: str, delay: float | None = None) -> float | None:
+    """Put the task off to its next attempt; the seconds until then, or None when it is given up or no longer held."""
+    task = _held_for_update(session, task_id, epoch)
+    if task is None:
+        return None
+    if task.cancel_requested_at is not None:
+        _end(session, task, TaskState.REVOKED, error="cancelled")
+        return None
+    if task.attempt >= MAX_ATTEMPTS:
+        _end(session, task, TaskState.FAILURE, error=f"{error} (gave up after {task.attempt} attempts)")
+        return None
+    seconds = backoff(task.attempt) if delay is None else delay
+    task.state = TaskState.RETRY
+    task.error = error
+    _let_go(task, database.now(session) + dt.timedelta(seconds=seconds))
+    _follow(session, task)
+    return seconds
+
+
+def hand_back(session: Session, task_id: uuid.UUID, epoch: int) -> bool:
+    """Return a task that a stopping worker cannot finish; no attempt is counted, somebody else is rung for at once."""
+    task = _held_for_update(session, task_id, epoch)
+    if task is None:
+        return False
+    task.attempt -= 1
+    task.state = TaskState.PENDING
+    _let_go(task, database.now(session))
+    _follow(session, task)
+    ring_after_commit(session, task)
+    return True
+
+
+def expire(session: Session, task: Task) -> None:
+    """Take a task from a worker whose lease is over (the caller holds the row): back to PENDING, or given up as poison."""
+    task.losses += 1
+    lost = f"worker {task.worker} stopped answering"
+    if task.cancel_requested_at is not None:
+        _end(session, task, TaskState.REVOKED, error="cancelled")
+    elif task.losses >= MAX_LOSSES:
+        _end(session, task, TaskState.FAILURE, error=f"{lost}; given up after {task.losses} lost workers")
+    else:
+        task.state = TaskState.PENDING
+        task.error = lost
+        _let_go(task, database.now(session))
+        _follow(session, task)
+        ring_after_commit(session, task)
+
+
+def request_cancel(session: Session, task_id: uuid.UUID) -> Task:
+    """Ask for a task to stop: at once when nobody works on it, else at its worker's next checkpoint.
+
+    Raises Conflict when it has ended.
+    """
+    task = session.scalars(
+        sa.select(Task).where(Task.id == task_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    if task.ended_at is not None:
+        raise Conflict(f"The task has ended already: {task.state}.")
+    if task.cancel_requested_at is None:
+        task.cancel_requested_at = database.now(session)
+    if task.state in WAITING:
+        revoke(session, task)
+    else:
+        _follow(session, task)
+    return task
+
+
+def revoke(session: Session, task: Task) -> None:
+    """End a task (the caller holds the row) without effect; whoever still works on it can commit nothing."""
+    _end(session, task, TaskState.REVOKED, error="cancelled")
+
+
+def requeue(session: Session, task_id: uuid.UUID) -> Task:
+    """Give a dead letter a new life, with all its attempts. Raises Conflict unless it is a FAILURE."""
+    task = _compare_and_set(
+        session,
+        (Task.id == task_id, Task.state == TaskState.FAILURE),
+        state=TaskState.PENDING,
+        attempt=0,
+        losses=0,
+        epoch=Task.epoch + 1,
+        run_after=database.now(session),
+        ended_at=None,
+        cancel_requested_at=None,
+    )
+    if task is None:
+        raise Conflict("Only a failed task can be requeued.")
+    _follow(session, task)
+    ring_after_commit(session, task)
+    return task
+
+
+def _held(task_id: uuid.UUID, epoch: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (Task.id == task_id, Task.epoch == epoch, Task.state.in_(ACTIVE))
+
+
+def _held_for_update(session: Session, task_id: uuid.UUID, epoch: int) -> Task | None:
+    return session.scalar(
+        sa.select(Task)
+        .where(*_held(task_id, epoch))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def _compare_and_set(session: Session, compare: tuple[sa.ColumnElement[bool], ...], **values: Any) -> Task | None:
+    return session.scalar(
+        sa.update(Task)
+        .where(*compare)
+        .values(**values)
+        .returning(Task)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+
+
+def _let_go(task: Task, run_after: dt.datetime) -> None:
+    task.epoch += 1
+    task.run_after = run_after
+    task.lease_until = None
+    task.worker = None
+
+
+def _end(
+    session: Session, task: Task, state: TaskState, *, error: str | None, result: Document | None = None
+) -> None:
+    task.state = state
+    task.error = error
+    task.result = result
+    task.ended_at = database.now(session)
+    task.lease_until = None
+    task.epoch += 1
+    _follow(session, task)
+
+
+def _follow(session: Session, task: Task) -> None:
+    """Let what hangs on the task change with it, in this transaction."""
+    session.flush()
+    if task.name == EXECUTE_VULNERABILITY_SCAN:
+        run.follow(session, task)

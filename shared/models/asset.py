@@ -1,0 +1,73 @@
+"""Assets and the components of their current inventory."""
+
+import datetime as dt
+import enum
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base, Document, enum_column
+
+
+class AssetKind(enum.StrEnum):
+    """What is watched."""
+
+    APPLICATION = "application"
+    IMAGE = "image"
+    HOST = "host"
+    NETWORK = "network"
+
+
+class Criticality(enum.StrEnum):
+    """What its loss would mean to the owner."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class InventorySource(enum.StrEnum):
+    """Where components come from. Each source replaces only its own; matching looks at the asset's whole set."""
+
+    SBOM = "sbom"
+    INVENTORY = "inventory"
+    NETWORK = "network"
+
+
+class Asset(Base):
+    """A thing somebody owns and wants watched."""
+
+    __tablename__ = "asset"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    name: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    kind: Mapped[AssetKind] = mapped_column(enum_column(AssetKind))
+    tags: Mapped[list[str]]
+    criticality: Mapped[Criticality] = mapped_column(enum_column(Criticality), default=Criticality.MEDIUM)
+    document: Mapped[Document | None]
+    """What the last SBOM was: `{format, spec_version, name, version, sha256, components, skipped, received_at}`."""
+    created_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+
+
+class Component(Base):
+    """One piece of software in an asset's current inventory."""
+
+    __tablename__ = "component"
+    __table_args__ = (sa.Index("ix_component_asset_id", "asset_id", "source", "position"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    asset_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("asset.id", ondelete="CASCADE"))
+    source: Mapped[InventorySource] = mapped_column(enum_column(InventorySource))
+    position: Mapped[int]
+    """Order in the document or list."""
+    name: Mapped[str] = mapped_column(sa.Text)
+    version: Mapped[str | None] = mapped_column(sa.Text)
+    vendor: Mapped[str | None] = mapped_column(sa.Text)
+    """Group, supplier or vendor, as the document calls it."""
+    type: Mapped[str | None] = mapped_column(sa.String(64))
+    purl: Mapped[str | None] = mapped_column(sa.Text)
+    cpes: Mapped[list[str]]

@@ -1,0 +1,94 @@
+"""A task: one piece of asked-for work. The row is the truth, the queue's message only a doorbell."""
+
+import datetime as dt
+import enum
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base, Document, enum_column
+
+
+class TaskState(enum.StrEnum):
+    """Where a task stands; the transitions are in `shared.lifecycle.task`."""
+
+    PENDING = "PENDING"
+    """Asked for; nobody works on it."""
+    STARTED = "STARTED"
+    """A worker holds the lease."""
+    PROGRESS = "PROGRESS"
+    """A worker holds the lease and has said how far it is."""
+    RETRY = "RETRY"
+    """The last attempt failed in a way that may pass; it runs again at `run_after`."""
+    SUCCESS = "SUCCESS"
+    """Done; its effect is committed."""
+    FAILURE = "FAILURE"
+    """Given up; `error` says why. A dead letter."""
+    REVOKED = "REVOKED"
+    """Cancelled; it has no effect and never will."""
+
+
+ACTIVE = (TaskState.STARTED, TaskState.PROGRESS)
+"""States in which a worker holds the lease."""
+WAITING = (TaskState.PENDING, TaskState.RETRY)
+"""States from which a worker may claim the task."""
+ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
+"""States that do not change any more (but for a dead letter that is requeued)."""
+
+_ACTIVE_SQL = sa.text("state IN ('STARTED', 'PROGRESS')")
+_OPEN_SQL = sa.text("ended_at IS NULL")
+
+
+class Task(Base):
+    """One piece of asked-for work, its lease and its end."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        sa.Index("ix_task_sweep", "state", "run_after"),
+        sa.Index("ix_task_ended_at", "ended_at"),
+        sa.Index(
+            "uq_task_dedupe_key", "dedupe_key", unique=True, sqlite_where=_OPEN_SQL, postgresql_where=_OPEN_SQL
+        ),
+        sa.Index("uq_task_lock_key", "lock_key", unique=True, sqlite_where=_ACTIVE_SQL, postgresql_where=_ACTIVE_SQL),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    """Also the id of the Dramatiq message that rings for it."""
+    name: Mapped[str] = mapped_column(sa.String(64))
+    queue: Mapped[str] = mapped_column(sa.String(32))
+    arguments: Mapped[Document]
+    priority: Mapped[int] = mapped_column(default=50)
+    """Smaller is more urgent."""
+    state: Mapped[TaskState] = mapped_column(enum_column(TaskState), default=TaskState.PENDING)
+    attempt: Mapped[int] = mapped_column(default=0)
+    """How often a worker claimed it, hand-backs not counted."""
+    losses: Mapped[int] = mapped_column(default=0)
+    """How often its lease ran out: a worker died or hung."""
+    epoch: Mapped[int] = mapped_column(default=0)
+    """Fencing number: grows with every claim and every taking-away; a worker with an old one can commit nothing."""
+    run_after: Mapped[dt.datetime]
+    lease_until: Mapped[dt.datetime | None]
+    worker: Mapped[str | None] = mapped_column(sa.String(128))
+    stage: Mapped[str | None] = mapped_column(sa.String(32))
+    current: Mapped[int | None]
+    total: Mapped[int | None]
+    result: Mapped[Document | None]
+    error: Mapped[str | None] = mapped_column(sa.Text)
+    dedupe_key: Mapped[str | None] = mapped_column(sa.String(200))
+    """At most one task with this key has not ended (partial unique index)."""
+    lock_key: Mapped[str | None] = mapped_column(sa.String(200))
+    """At most one task with this key is being worked on (partial unique index)."""
+    asked_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    created_at: Mapped[dt.datetime]
+    started_at: Mapped[dt.datetime | None]
+    ended_at: Mapped[dt.datetime | None]
+    rung_at: Mapped[dt.datetime | None]
+    cancel_requested_at: Mapped[dt.datetime | None]
+
+    @property
+    def percent(self) -> int | None:
+        """How far the present stage is, 0 to 100; None when the total is not known."""
+        if not self.total or self.current is None:
+            return None
+        return min(100, self.current * 100 // self.total)

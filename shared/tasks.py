@@ -1,0 +1,136 @@
+"""The task contract: names, queues and arguments of all work that can be asked for, and `ask`, which asks for it.
+
+A name never changes; arguments are ids and small values. The API asks by contract and never imports an actor; the worker
+has one actor per entry (`tests/rules` checks it).
+"""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared import database
+from shared.models.task import Task, TaskState
+
+
+class Ring(NamedTuple):
+    """What a doorbell message says: this task, of this name, on this queue."""
+
+    task_id: uuid.UUID
+    name: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One kind of work."""
+
+    name: str
+    queue: str
+    arguments: frozenset[str]
+    priority: int = 50
+    """Smaller is more urgent."""
+
+
+QUEUES = ("default", "scans", "notifications")
+"""Every queue; each can have a worker container of its own."""
+
+EXECUTE_VULNERABILITY_SCAN = "execute_vulnerability_scan"
+IMPORT_NVD_FEED = "import_nvd_feed"
+SEND_NOTIFICATION = "send_notification_async"
+SEND_SCAN_COMPLETION = "send_scan_completion_notification"
+CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
+
+CONTRACTS: dict[str, Contract] = {
+    contract.name: contract
+    for contract in (
+        Contract(EXECUTE_VULNERABILITY_SCAN, "scans", frozenset({"run_id"})),
+        Contract(IMPORT_NVD_FEED, "default", frozenset({"path"}), priority=70),
+        Contract(
+            SEND_NOTIFICATION,
+            "notifications",
+            frozenset(
+                {"user_id", "notification_type", "title", "message", "priority", "entity_type", "entity_id"}
+            ),
+            priority=30,
+        ),
+        Contract(
+            SEND_SCAN_COMPLETION,
+            "notifications",
+            frozenset({"scan_id", "user_id", "scan_name", "total_findings", "critical_count", "high_count"}),
+            priority=30,
+        ),
+        Contract(CLEANUP_OLD_NOTIFICATIONS, "default", frozenset({"days_old"}), priority=90),
+    )
+}
+"""Every contract by name."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a piece of work is to be done, beside what it is."""
+
+    priority: int | None = None
+    run_after: dt.datetime | None = None
+    dedupe_key: str | None = None
+    """While a task with this key has not ended, asking again gives that task."""
+    lock_key: str | None = None
+    """Tasks with this key never run at once."""
+    asked_by: uuid.UUID | None = None
+
+
+def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> Task:  # noqa: B008
+    """Ask for work in the transaction that makes it necessary; the doorbell rings after the commit.
+
+    Raises KeyError for an unknown name and TypeError for arguments that the contract does not name: mistakes of the
+    caller's code, not of a user.
+    """
+    contract = CONTRACTS[name]
+    if set(arguments) != contract.arguments:
+        raise TypeError(f"{name} takes {sorted(contract.arguments)}, not {sorted(arguments)}")
+    now = database.now(session)
+    task = Task(
+        id=uuid.uuid4(),
+        name=name,
+        queue=contract.queue,
+        arguments=arguments,
+        priority=contract.priority if how.priority is None else how.priority,
+        state=TaskState.PENDING,
+        run_after=how.run_after or now,
+        dedupe_key=how.dedupe_key,
+        lock_key=how.lock_key,
+        asked_by=how.asked_by,
+        created_at=now,
+        rung_at=now,
+    )
+    if how.dedupe_key is None:
+        session.add(task)
+        session.flush()
+    elif (standing := _add_unless_asked(session, task)) is not task:
+        return standing
+    if task.run_after <= now:
+        ring_after_commit(session, task)
+    return task
+
+
+def _add_unless_asked(session: Session, task: Task) -> Task:
+    """Insert `task`, or give the open one that bears its dedupe key."""
+    open_one = sa.select(Task).where(Task.dedupe_key == task.dedupe_key, Task.ended_at.is_(None))
+    while True:
+        if (standing := session.scalar(open_one)) is not None:
+            return standing
+        try:
+            with session.begin_nested():
+                session.add(task)
+        except IntegrityError:
+            continue  # somebody else asked between our look and our insert
+        return task
+
+
+def ring_after_commit(session: Session, task: Task) -> None:
+    """Note that `task` is to be rung for once this transaction is committed (`shared.database.transaction` does it)."""
+    session.info.setdefault("rings", []).append(Ring(task.id, task.name, task.queue))

@@ -1,0 +1,183 @@
+"""The frame around every actor: claim the row, keep the lease, run the handler, commit its effect with the task's end.
+
+A handler is a plain function `handler(work, **arguments) -> Effect`. It reads and computes with no transaction open, asks
+`work.raise_if_cancelled()` at its checkpoints, and gives back a function that writes: the frame runs that in one
+transaction together with the task's end, and only if the lease is still held under the same epoch.
+"""
+
+import datetime as dt
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+from dramatiq import Retry
+from dramatiq.middleware import Interrupt, Shutdown
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from shared import database
+from shared.database import Sessions
+from shared.errors import Cancelled, LeaseLost, Permanent, Transient
+from shared.lifecycle import task as lifecycle
+from shared.models.base import Document
+from shared.models.task import Task
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+Effect = Callable[[Session], Document | None]
+"""Writes a handler's result in the task's last transaction; what it gives back becomes the task's result."""
+
+POLL_SECONDS = 0.5
+"""How soon a worker notices a cancel."""
+REPORT_SECONDS = 0.25
+"""Progress within one stage is written no more often than this."""
+
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(eq=False)
+class Work:
+    """A claimed task in the hands of its handler."""
+
+    task_id: uuid.UUID
+    epoch: int
+    sessions: Sessions
+    settings: Settings
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _interrupt: Cancelled | LeaseLost | None = None
+    _reported: tuple[str, float] = ("", 0.0)
+
+    @property
+    def lease(self) -> dt.timedelta:
+        """How long the lease lasts without renewal."""
+        return dt.timedelta(seconds=self.settings.lease_seconds)
+
+    def progress(self, stage: str, current: int, total: int | None = None) -> None:
+        """Say how far the work is; a new stage or its last step is always written, the rest a few times a second."""
+        stage_before, at = self._reported
+        due = stage != stage_before or current == total or time.monotonic() - at >= REPORT_SECONDS
+        self.raise_if_cancelled()
+        if not due:
+            return
+        with database.transaction(self.sessions) as session:
+            if not lifecycle.report(session, self.task_id, self.epoch, stage, current, total):
+                raise LeaseLost(f"task {self.task_id} is no longer held under epoch {self.epoch}")
+        self._reported = (stage, time.monotonic())
+
+    def raise_if_cancelled(self) -> None:
+        """A checkpoint, cheap enough for inner loops. Raises Cancelled or LeaseLost."""
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A writing transaction for a checkpoint: it commits only while the lease is held. Raises as `guard` does."""
+        with database.transaction(self.sessions) as session:
+            lifecycle.guard(session, self.task_id, self.epoch)
+            yield session
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A reading transaction."""
+        return database.reading(self.sessions)
+
+    def _watch(self) -> None:
+        """Keep the lease alive and notice cancels, until the work ends. Outlives a database that is away for a moment."""
+        renewed = time.monotonic()
+        while not self._stop.wait(POLL_SECONDS) and self._interrupt is None:
+            try:
+                if time.monotonic() - renewed >= self.settings.lease_seconds / 3:
+                    with database.transaction(self.sessions) as session:
+                        held = lifecycle.renew(session, self.task_id, self.epoch, self.lease)
+                    renewed = time.monotonic()
+                    if not held:
+                        self._interrupt = LeaseLost(f"the lease of task {self.task_id} was taken away")
+                with database.reading(self.sessions) as session:
+                    task = session.get(Task, self.task_id)
+                    if task is None or task.epoch != self.epoch:
+                        self._interrupt = LeaseLost(f"the lease of task {self.task_id} was taken away")
+                    elif task.cancel_requested_at is not None:
+                        self._interrupt = Cancelled(f"task {self.task_id} was asked to stop")
+            except SQLAlchemyError as error:
+                log.warning("lease_not_renewed", task_id=str(self.task_id), error=str(error))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Watch over the lease while the handler works."""
+        watcher = threading.Thread(target=self._watch, name=f"lease-{self.task_id}", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            watcher.join()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every actor of this process shares: where the rows are and how it is set."""
+
+    sessions: Sessions
+    settings: Settings
+
+    def run(self, task_id: str, handler: Callable[..., Effect]) -> None:
+        """Answer a doorbell: claim the task, if it is there to claim, and see it to a named end of this attempt.
+
+        Raises dramatiq's Retry after an attempt that is worth repeating, so that Dramatiq rings again when it is due.
+        """
+        with database.transaction(self.sessions) as session:
+            lease = dt.timedelta(seconds=self.settings.lease_seconds)
+            task = lifecycle.claim(session, uuid.UUID(task_id), WORKER, lease)
+        if task is None:
+            log.info("task_not_claimed", task_id=task_id)
+            return
+        work = Work(task.id, task.epoch, self.sessions, self.settings)
+        with structlog.contextvars.bound_contextvars(task_id=task_id, task=task.name, epoch=task.epoch):
+            log.info("task_started", attempt=task.attempt)
+            self._attempt(work, handler, task.arguments)
+
+    def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> None:
+        try:
+            with work.held():
+                effect = handler(work, **arguments)
+                self._commit(work, effect)
+            log.info("task_succeeded")
+        except Cancelled:
+            self._settle(work, lambda s: lifecycle.fail(s, work.task_id, work.epoch, "cancelled"))
+            log.info("task_cancelled")
+        except LeaseLost as error:
+            log.warning("task_lease_lost", error=str(error))
+        except Permanent as error:
+            self._settle(work, lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
+            log.warning("task_failed", error=error.detail)
+        except Shutdown:
+            self._settle(work, lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
+            log.info("task_handed_back")
+        except (Exception, Interrupt) as error:
+            self._retry(work, error)
+
+    def _commit(self, work: Work, effect: Effect) -> None:
+        with database.transaction(self.sessions) as session:
+            task = lifecycle.guard(session, work.task_id, work.epoch)
+            result = effect(session)
+            lifecycle.succeed(session, task, result)
+
+    def _settle(self, work: Work, transition: Callable[[Session], object]) -> None:
+        with database.transaction(self.sessions) as session:
+            transition(session)
+
+    def _retry(self, work: Work, error: BaseException) -> None:
+        expected = isinstance(error, Transient)
+        text = error.detail if isinstance(error, Transient) else f"{type(error).__name__}: {error}"
+        delay = error.delay if isinstance(error, Transient) else None
+        with database.transaction(self.sessions) as session:
+            seconds = lifecycle.retry(session, work.task_id, work.epoch, text, delay)
+        log.warning("task_attempt_failed", error=text, retry_in=seconds, exc_info=not expected)
+        if seconds is not None:
+            raise Retry(text, delay=int(seconds * 1000)) from None
