@@ -59,10 +59,11 @@ class Scan(Base):
     created_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
-    latest_run_id: Mapped[uuid.UUID | None] = mapped_column(
-        sa.ForeignKey("run.id", ondelete="SET NULL", use_alter=True)
+    latest_run_id: Mapped[uuid.UUID | None]
+    """One of its own runs, so without a foreign key that would go round in a circle."""
+    latest_run: Mapped["Run | None"] = relationship(
+        primaryjoin="foreign(Scan.latest_run_id) == Run.id", lazy="joined", viewonly=True
     )
-    latest_run: Mapped["Run | None"] = relationship(foreign_keys=[latest_run_id], lazy="joined", post_update=True)
     asset: Mapped[Asset] = relationship()
 
     @property
