@@ -1,0 +1,192 @@
+"""JSON at the speed of C and the price of a slice.
+
+One pass of msgspec proves that the whole buffer is JSON and finds the few members of the top object
+that matter; everything else is skipped without building a single object, however dense it is. What
+is inside is then walked as slices of the same buffer. Where a document repeats a key, the last one
+counts, as for most readers of JSON. NaN, lone surrogates and other things that JSON does not know
+are refused with the whole document, wherever they stand.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from shared.sbom.builder import Builder
+from shared.sbom.model import SbomError
+from shared.sbom.source import Buffer, check_utf8, line_at
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+ABSENT: Final = Raw(b"null")
+"""What a member that is not there holds: it reads like null."""
+LARGE: Final = 256 * 1024
+"""From so many bytes on an object is read member by member, and a list of details not at all."""
+# The next bracket, strings jumped over. Only ever used on what is known to be JSON.
+_BRACKET: Final = re.compile(rb'(?:[^][{}"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([][{}])', re.DOTALL)
+_OFFSET: Final = re.compile(r" \(byte (\d+)\)$")
+_OPENING: Final = (b"{", b"[")
+# A slice that is walked again, because it is nested, costs a step for so many bytes.
+_BYTES_PER_STEP: Final = 64
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    """The members of the top object that any JSON format needs, unread."""
+
+    bom_format: Raw = ABSENT
+    spec_version: Raw = ABSENT
+    metadata: Raw = ABSENT
+    components: Raw = ABSENT
+    spdx_version: Raw = ABSENT
+    name: Raw = ABSENT
+    document_describes: Raw = ABSENT
+    packages: Raw = ABSENT
+    relationships: Raw = ABSENT
+    context: Raw = msgspec.field(default=ABSENT, name="@context")
+    sbom: Raw = ABSENT
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+_TEXT: Final = msgspec.json.Decoder(str)
+_LIST: Final = msgspec.json.Decoder(list[Raw])
+
+
+def envelope(buffer: Buffer) -> Envelope:
+    """Check that the buffer is one JSON object and give its members of interest."""
+    check_utf8(buffer)
+    try:
+        return _ENVELOPE.decode(buffer)
+    except msgspec.ValidationError:
+        raise SbomError("the document", "it is JSON, but not an object") from None
+    except msgspec.DecodeError as error:
+        raise _located(buffer, str(error)) from None
+    except RecursionError:
+        raise SbomError("the document", "its brackets are nested too deep to be read") from None
+
+
+def members(raw: Raw, kind: type[_Struct]) -> _Struct | None:
+    """Give an object's members of interest, or None when it is not an object."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        return None
+
+
+def kind_of(raw: Raw | memoryview) -> str:
+    """Name a JSON value's kind for a message."""
+    first = bytes(memoryview(raw)[:1])
+    return {b"{": "an object", b"[": "a list", b'"': "a text", b"t": "true", b"f": "false", b"n": "null"}.get(
+        first, "a number"
+    )
+
+
+class UnusableError(ValueError):
+    """A member has a value that is no text; the message continues "it ..."."""
+
+
+def text(raw: Raw, longest: int) -> str | None:
+    """Give a text, or a number as it is written; raise `UnusableError` for anything else."""
+    view = memoryview(raw)
+    kind = kind_of(raw)
+    if kind == "null":
+        return None
+    if kind not in ("a text", "a number"):
+        raise UnusableError(f"is {kind}, not a text")
+    if len(view) > 6 * longest + 2:  # The longest way to write a character is \\uXXXX.
+        raise UnusableError(f"is longer than {longest:,} characters")
+    if kind == "a number":
+        return bytes(view).decode()
+    return _TEXT.decode(view)
+
+
+class Members:
+    """Reads the members of one object that breaks its schema, one by one, listing what is no use."""
+
+    def __init__(self, where: str, builder: Builder) -> None:
+        self._where = where
+        self._builder = builder
+
+    def text(self, member: str, raw: Raw) -> str | None:
+        """Give a text, or None when the member is absent or listed as unusable."""
+        try:
+            return self.needed(raw)
+        except UnusableError as error:
+            self._builder.skip(f"{self._where}.{member}", f"it {error}")
+            return None
+
+    def needed(self, raw: Raw) -> str | None:
+        """Give a text without which the object is another one; raise `UnusableError` when it is none."""
+        return text(raw, self._builder.limits.text)
+
+    def entries(self, member: str, raw: Raw, kind: type[_Struct]) -> list[_Struct]:
+        """Give the readable objects of a list that is not too long to be built."""
+        what = kind_of(raw)
+        if what == "null":
+            return []
+        if what != "a list" or len(memoryview(raw)) > LARGE:
+            why = f"it is {what}, not a list" if what != "a list" else f"it is longer than {LARGE:,} bytes"
+            self._builder.skip(f"{self._where}.{member}", why)
+            return []
+        found = []
+        for index, item in enumerate(_LIST.decode(raw)):
+            entry = members(item, kind)
+            if entry is None:
+                self._builder.skip(
+                    f"{self._where}.{member}[{index}]", "it does not have the form of such an entry"
+                )
+            else:
+                found.append(entry)
+        return found
+
+
+def objects(raw: Raw, where: str, builder: Builder) -> Iterator[tuple[str, memoryview]]:
+    """Walk the objects (or lists) of a list as slices, however long it is, with the path of each."""
+    view = memoryview(raw)
+    kind = kind_of(raw)
+    if kind == "null":
+        return
+    if kind != "a list":
+        builder.skip(where, f"it is {kind}, not a list")
+        return
+    builder.step(where, len(view) // _BYTES_PER_STEP)
+    depth, start, index, end = 0, 0, 0, 1
+    for found in _BRACKET.finditer(view, 1):
+        builder.step(where)
+        if found[1] in _OPENING:
+            depth += 1
+            if depth == 1:
+                start = found.end() - 1
+                index += _between(view[end:start], f"{where}[{index}]", builder)
+        else:
+            depth -= 1
+            if depth == 0:
+                end = found.end()
+                yield f"{where}[{index}]", view[start:end]
+            elif depth < 0:
+                _between(view[end : found.end() - 1], f"{where}[{index}]", builder)
+                return
+
+
+def _between(gap: memoryview, where: str, builder: Builder) -> int:
+    """Look at what stands between two objects: normally a comma. Give the number of items passed."""
+    commas, clean = 0, True
+    for start in range(0, len(gap), LARGE):
+        piece = bytes(gap[start : start + LARGE])
+        commas += piece.count(b",")
+        clean = clean and not piece.strip(b" \t\r\n,")
+    if not clean:
+        builder.skip(where, "one or more entries from here on are not objects")
+    return commas
+
+
+def _located(buffer: Buffer, message: str) -> SbomError:
+    """Turn msgspec's message into a place and a reason."""
+    if message == "Input data was truncated":
+        where = "the end of the document" if buffer.strip() else "the document"
+        return SbomError(where, "the JSON ends too early" if buffer.strip() else "it is empty")
+    found = _OFFSET.search(message)
+    reason = message[: found.start()] if found else message
+    where = line_at(buffer, int(found[1])) if found else "the document"
+    return SbomError(where, reason.replace("JSON is malformed", "the JSON is malformed"))
