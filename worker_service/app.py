@@ -1,23 +1,20 @@
-"""What `dramatiq` and `periodiq` load: the broker first, then the actors and the timetable."""
+"""What `dramatiq` and `periodiq` load: the broker first, then the actors and the timetable on it."""
 
 import dramatiq
-from dramatiq.middleware import CurrentMessage
+from dramatiq.middleware import TimeLimit
 from periodiq import PeriodiqMiddleware
 
 from shared import logs
 from shared.database import make_engine, make_sessions
 from shared.doorbell import make_broker, make_ringer
 from shared.settings import Settings
+from worker_service import actors, schedule
 from worker_service.tasks import Frame
 
 settings = Settings()
 logs.configure(settings.log_format)
-broker = make_broker(
-    settings.redis_url, timeout=5.0, middleware=[CurrentMessage(), PeriodiqMiddleware(skip_delay=30)]
-)
+broker = make_broker(settings.redis_url, timeout=5.0, middleware=[TimeLimit(), PeriodiqMiddleware(skip_delay=30)])
 dramatiq.set_broker(broker)
 frame = Frame(make_sessions(make_engine(settings.sqlalchemy_url), make_ringer(broker)), settings)
-
-from worker_service import actors, schedule  # noqa: E402  # actors declare themselves on the broker above
-
-__all__ = ["actors", "broker", "frame", "schedule"]
+actors.declare(broker, frame)
+schedule.declare(broker, frame.sessions)

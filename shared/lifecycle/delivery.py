@@ -1,4 +1,4 @@
-"""The transitions of a delivery: `pending -> delivered | failed`, and `failed -> pending` when it is redelivered."""
+"""The transitions of a delivery: `pending -> delivered | failed`; a failed one can be redelivered (`failed -> pending`)."""
 
 import datetime as dt
 
@@ -7,14 +7,10 @@ from shared.models.notification import Delivery, DeliveryState
 
 
 def deliver(delivery: Delivery, now: dt.datetime) -> None:
-    """The receiver has it."""
-    _leave(delivery, DeliveryState.PENDING)
+    """The receiver has it. Raises Conflict unless it was pending."""
+    if delivery.state != DeliveryState.PENDING:
+        raise Conflict(f"The delivery is {delivery.state} already.")
     delivery.state = DeliveryState.DELIVERED
     delivery.attempts += 1
     delivery.ended_at = now
     delivery.error = None
-
-
-def _leave(delivery: Delivery, state: DeliveryState) -> None:
-    if delivery.state != state:
-        raise Conflict(f"The delivery is {delivery.state}, not {state}.")

@@ -20,6 +20,7 @@ from packageurl import PackageURL
 from sqlalchemy.orm import Session
 
 from shared import database
+from shared.matching.component import Component
 from shared.models.base import Document
 from shared.models.finding import Finding, FindingEvent, FindingStatus, Severity
 
@@ -52,9 +53,9 @@ class Recording:
     """Versions by component key, over the asset's whole inventory."""
 
 
-def component_key(name: str, vendor: str | None, purl: str | None, cpes: Iterable[str]) -> str:
-    """A component's identity without its version: the purl's coordinates, else a CPE's product, else its names."""
-    key = _purl_key(purl) or _cpe_key(cpes) or "/".join(["name", *filter(None, (vendor, name))]).casefold()
+def component_key(component: Component) -> str:
+    """A component's identity without its version: the purl's coordinates, else a CPE's product, else its name."""
+    key = _purl_key(component.purl) or _cpe_key(component.cpes) or f"name:{component.name.casefold()}"
     if len(key) <= _KEY_LENGTH:
         return key
     return f"{key[: _KEY_LENGTH - 33]}#{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
@@ -172,7 +173,7 @@ def _new_row(each: Observed, recording: Recording, now: dt.datetime) -> dict[str
     }
 
 
-def _changes(row: sa.Row[Any], each: Observed) -> dict[str, Any]:
+def _changes(row: sa.Row[*tuple[Any, ...]], each: Observed) -> dict[str, Any]:
     seen = {
         "component_version": _joined(each.versions),
         "certainty": each.certainty,
@@ -184,7 +185,7 @@ def _changes(row: sa.Row[Any], each: Observed) -> dict[str, Any]:
     return {name: value for name, value in seen.items() if getattr(row, name) != value}
 
 
-def _gone_status(row: sa.Row[Any], recording: Recording) -> FindingStatus:
+def _gone_status(row: sa.Row[*tuple[Any, ...]], recording: Recording) -> FindingStatus:
     present = recording.present.get(row.component_key)
     affected = frozenset(row.component_version.split(", ")) if row.component_version else frozenset({""})
     if present is not None and affected <= present:

@@ -41,7 +41,7 @@ KEPT = dt.timedelta(hours=24)
 
 def backoff(attempt: int) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1): exponential, with full jitter on its upper half."""
-    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 4 ** (attempt - 1))
+    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 4.0 ** (attempt - 1))
     return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
 
 
@@ -132,8 +132,7 @@ def retry(session: Session, task_id: uuid.UUID, epoch: int, error: str, delay: f
     seconds = backoff(task.attempt) if delay is None else delay
     task.state = TaskState.RETRY
     task.error = error
-    _let_go(task, database.now(session) + dt.timedelta(seconds=seconds))
-    _follow(session, task)
+    _let_go(session, task, database.now(session) + dt.timedelta(seconds=seconds))
     return seconds
 
 
@@ -144,8 +143,7 @@ def hand_back(session: Session, task_id: uuid.UUID, epoch: int) -> bool:
         return False
     task.attempt -= 1
     task.state = TaskState.PENDING
-    _let_go(task, database.now(session))
-    _follow(session, task)
+    _let_go(session, task, database.now(session))
     ring_after_commit(session, task)
     return True
 
@@ -161,8 +159,7 @@ def expire(session: Session, task: Task) -> None:
     else:
         task.state = TaskState.PENDING
         task.error = lost
-        _let_go(task, database.now(session))
-        _follow(session, task)
+        _let_go(session, task, database.now(session))
         ring_after_commit(session, task)
 
 
@@ -233,11 +230,13 @@ def _compare_and_set(session: Session, compare: tuple[sa.ColumnElement[bool], ..
     )
 
 
-def _let_go(task: Task, run_after: dt.datetime) -> None:
+def _let_go(session: Session, task: Task, run_after: dt.datetime) -> None:
     task.epoch += 1
     task.run_after = run_after
     task.lease_until = None
     task.worker = None
+    _follow(session, task)
+    _ring_next(session, task)
 
 
 def _end(
@@ -250,6 +249,20 @@ def _end(
     task.lease_until = None
     task.epoch += 1
     _follow(session, task)
+    _ring_next(session, task)
+
+
+def _ring_next(session: Session, task: Task) -> None:
+    """Let the most urgent task that waits for this one's lock know that it is free."""
+    if task.lock_key is None:
+        return
+    waiting = sa.select(Task).where(
+        Task.lock_key == task.lock_key, Task.state == TaskState.PENDING, Task.id != task.id
+    )
+    waiting = waiting.order_by(Task.priority, Task.created_at).limit(1).with_for_update(skip_locked=True)
+    if (following := session.scalar(waiting)) is not None:
+        following.run_after = min(following.run_after, database.now(session))
+        ring_after_commit(session, following)
 
 
 def _follow(session: Session, task: Task) -> None:

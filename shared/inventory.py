@@ -1,0 +1,39 @@
+"""An asset's inventory: the components of each source, replaced as a whole, read as the matcher wants them."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared.matching.component import Component
+from shared.models import asset as models
+
+
+def load(session: Session, asset_id: uuid.UUID, sources: Iterable[models.InventorySource]) -> list[Component]:
+    """The components of some sources, in the order of their documents."""
+    table = models.Component
+    rows = session.execute(
+        sa.select(table.name, table.version, table.purl, table.cpes)
+        .where(table.asset_id == asset_id, table.source.in_(list(sources)))
+        .order_by(table.source, table.position)
+    )
+    return [
+        Component(name=row.name, version=row.version or "", purl=row.purl, cpes=tuple(row.cpes))
+        for row in rows
+    ]
+
+
+def replace(
+    session: Session, asset_id: uuid.UUID, source: models.InventorySource, components: Sequence[dict[str, Any]]
+) -> None:
+    """Put `components` (`{name, version, vendor, type, purl, cpes}`) in the place of what the source had before."""
+    table = models.Component
+    session.execute(sa.delete(table).where(table.asset_id == asset_id, table.source == source))
+    rows = [
+        {"asset_id": asset_id, "source": source, "position": position, **component}
+        for position, component in enumerate(components)
+    ]
+    if rows:
+        session.execute(sa.insert(table), rows)

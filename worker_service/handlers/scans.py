@@ -1,0 +1,118 @@
+"""Executing a scan: collect components, match them against the mirror, record what was observed."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from shared import inventory, mirror
+from shared.errors import Permanent
+from shared.lifecycle import finding, run
+from shared.matching.component import Component
+from shared.matching.certainty import rank
+from shared.models.asset import InventorySource
+from shared.models.base import Document
+from shared.models.finding import Severity
+from shared.models.scan import Run, Scan
+from shared.tasks import SEND_SCAN_COMPLETION, Asking, ask
+from worker_service.scanners import SCANNERS
+from worker_service.tasks import Effect, Work
+
+MAX_EVIDENCE = 20
+"""Occurrences of one component whose evidence is kept with a finding; the rest would say the same."""
+
+
+def execute(work: Work, run_id: str) -> Effect:
+    """Do a run: stages `collecting`, `matching`, `recording`, in components, candidates and findings.
+
+    Raises Permanent when the scan was deleted, or its asset has nothing to scan.
+    """
+    with work.reading() as session:
+        the_run = session.get(Run, uuid.UUID(run_id))
+        scan = session.get(Scan, the_run.scan_id) if the_run else None
+    if scan is None:
+        raise Permanent("The scan was deleted.")
+    components = _collect(work, scan)
+    result = _match(work, components)
+    observed = _observed(components, result)
+    work.progress("recording", 0, len(observed))
+    return lambda session: _record(session, uuid.UUID(run_id), components, result.snapshot, observed)
+
+
+def _collect(work: Work, scan: Scan) -> list[Component]:
+    """What the scanner finds now, and what the asset's other sources hold: matching looks at the whole set."""
+    work.progress("collecting", 0)
+    scanner = SCANNERS[scan.scanner]
+    components = list(scanner.collect(work, scan))
+    others = [source for source in InventorySource if source != scanner.SOURCE]
+    with work.reading() as session:
+        components += inventory.load(session, scan.asset_id, others)
+    work.progress("collecting", len(components), len(components))
+    return components
+
+
+def _match(work: Work, components: Sequence[Component]) -> mirror.MatchResult:
+    with work.reading() as session:
+        return mirror.match(
+            session, components, on_progress=lambda current, total: work.progress("matching", current, total)
+        )
+
+
+def _observed(components: Sequence[Component], result: mirror.MatchResult) -> list[finding.Observed]:
+    """Matches, grouped by the identity of a finding."""
+    keys = [finding.component_key(each) for each in components]
+    groups: dict[tuple[str, int], list[mirror.Match]] = {}
+    for match in result.matches:
+        groups.setdefault((keys[match.component], match.vulnerability_id), []).append(match)
+    observed = []
+    for (key, vulnerability_id), matches in groups.items():
+        matches.sort(key=lambda match: (rank(match.certainty), match.component))
+        facts = result.details[vulnerability_id]
+        observed.append(
+            finding.Observed(
+                component_key=key,
+                component_name=components[matches[0].component].name,
+                versions=frozenset(components[match.component].version for match in matches),
+                cve_id=facts.cve_id,
+                certainty=matches[0].certainty,
+                severity=Severity(facts.severity),
+                score=facts.score,
+                kev=facts.kev,
+                evidence=[match.evidence for match in matches[:MAX_EVIDENCE]],
+            )
+        )
+    return observed
+
+
+def _record(
+    session: Session,
+    run_id: uuid.UUID,
+    components: Iterable[Component],
+    snapshot: int,
+    observed: Sequence[finding.Observed],
+) -> Document:
+    """Write the findings, close the run and ask for its notification, all in the task's last transaction."""
+    the_run = session.get_one(Run, run_id)
+    scan = session.get_one(Scan, the_run.scan_id)
+    present: dict[str, set[str]] = {}
+    for each in components:
+        key = finding.component_key(each)
+        present.setdefault(key, set()).add(each.version)
+    frame = finding.Recording(
+        scan.asset_id, run_id, snapshot, {key: frozenset(versions) for key, versions in present.items()}
+    )
+    counts = {"components": len(list(components)), **finding.record(session, frame, observed)}
+    run.complete(the_run, counts, snapshot)
+    if the_run.requested_by is not None:
+        ask(
+            session,
+            SEND_SCAN_COMPLETION,
+            Asking(dedupe_key=f"scan_completed:{run_id}", asked_by=the_run.requested_by),
+            scan_id=str(scan.id),
+            user_id=str(the_run.requested_by),
+            scan_name=scan.name,
+            total_findings=counts["findings"],
+            critical_count=counts["critical"],
+            high_count=counts["high"],
+        )
+    return counts
