@@ -1,0 +1,238 @@
+"""Comparing criteria with a component's identities, one criterion at a time.
+
+A criterion is met by an identity when every attribute is. Part, vendor and product: equal, or a wildcard's
+superset. Version: exactly the version it names (any update of it when `update` is ANY), or within the range,
+in the order of the component's ecosystem or else the vendors'. NA is met only by a component without a
+version. The other attributes after NIST IR 7696: a superset or equal is met, disjoint is not. Where the
+component says nothing (ANY) and the criterion does, the attribute is *not stated*: met on condition.
+
+Deviations from the letter of IR 7696, each because of how NVD and inventories write names:
+
+* the component's `update` ANY means none: inventories write ``1.0:*`` for the release;
+* in a range, a criterion's `update` belongs to the upper bound: up to ``1.9.17:p2`` (so converted from the
+  old feeds).
+"""
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from shared.matching import cpe, versions
+from shared.matching.component import Component
+from shared.matching.criterion import EVERY_PRODUCT, Criterion, product_key, version_key
+from shared.matching.identity import Identity, identify
+from shared.matching.versions import Scheme, compare_keys, vendor
+
+
+class Reason(enum.StrEnum):
+    """Why a criterion is not met, or not known to be."""
+
+    NO_IDENTIFIER = "no_identifier_in_common"
+    VERSION_OUTSIDE = "version_outside"
+    VERSION_NOT_NAMED = "version_not_named"
+    VERSION_UNKNOWN = "version_unknown"
+    VERSION_UNDECIDED = "version_undecided"
+    ATTRIBUTE_DIFFERS = "attribute_differs"
+    ECOSYSTEM_DIFFERS = "ecosystem_differs"
+    UNREADABLE = "criterion_unreadable"
+
+
+UNDECIDED = frozenset({Reason.VERSION_UNKNOWN, Reason.VERSION_UNDECIDED, Reason.UNREADABLE})
+"""The reasons that are no "no": the criterion may be met."""
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """A criterion that is met: by which component, through which identity, and what it takes for granted."""
+
+    component: int
+    identity: Identity
+    criterion: Criterion
+    not_stated: tuple[str, ...] = ()
+    """The attributes that the criterion names and the component does not."""
+
+
+class Hits(msgspec.Struct):
+    """What comparing criteria with an inventory came to; criteria that are in neither are not met."""
+
+    met: dict[int, list[Hit]]
+    """By criterion id."""
+
+    undecided: dict[int, list[tuple[int, Reason]]]
+    """By criterion id: components that share the product and could not be compared."""
+
+    unnamed: set[int]
+    """Criteria that name a product without version (NA), while the inventory has it with one."""
+
+
+class Inventory:
+    """An asset's components with their identities, indexed by product."""
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        self.components = components
+        self.identities: list[tuple[Identity, ...]] = [identify(component) for component in components]
+        self.by_product: dict[str, list[tuple[int, Identity]]] = {}
+        self.parts: set[str] = set()
+        for index, identities in enumerate(self.identities):
+            for identity in identities:
+                self.by_product.setdefault(identity.product_key, []).append((index, identity))
+                self.parts.add(identity.name.part)
+
+    def lookup_keys(self) -> set[tuple[str, str]]:
+        """What `shared.matching.identity.lookup_keys` answers, without identifying again."""
+        keys = {(EVERY_PRODUCT, "")}
+        for identities in self.identities:
+            for identity in identities:
+                keys.update(identity.lookup_keys())
+        return keys
+
+    def sharing(self, product: str) -> Iterable[tuple[int, Identity]]:
+        """The identities that a criterion with this product key has to be compared with."""
+        if product == EVERY_PRODUCT:
+            return [each for identities in self.by_product.values() for each in identities]
+        return self.by_product.get(product, ())
+
+
+def compare_criteria(inventory: Inventory, criteria: Mapping[int, Criterion]) -> Hits:
+    """Compare each criterion once with every identity that shares its product."""
+    hits = Hits({}, {}, set())
+    memo: dict[tuple[str, str], Any] = {}
+    for number, criterion in criteria.items():
+        test = Test(criterion, memo)
+        for index, identity in inventory.sharing(test.product_key):
+            outcome = test.compare(identity)
+            if not isinstance(outcome, Reason):
+                hits.met.setdefault(number, []).append(Hit(index, identity, criterion, outcome))
+            elif outcome in UNDECIDED:
+                hits.undecided.setdefault(number, []).append((index, outcome))
+            elif outcome is Reason.VERSION_NOT_NAMED:
+                hits.unnamed.add(number)
+    return hits
+
+
+class Test:
+    """A criterion made ready to be compared with many identities."""
+
+    __slots__ = ("_memo", "_others", "_version_key", "criterion", "name", "product_key")
+
+    def __init__(self, criterion: Criterion, memo: dict[tuple[str, str], Any]) -> None:
+        self.criterion = criterion
+        self._memo = memo
+        """Sort keys by scheme and text, shared between the criteria of one comparison."""
+        try:
+            self.name: cpe.Name | None = cpe.parse(criterion.criteria)
+        except cpe.CpeError:
+            self.name = None
+            self.product_key = EVERY_PRODUCT
+            return
+        self.product_key = product_key(self.name)
+        self._version_key = "" if criterion.has_range else version_key(self.name)
+        self._others = [(key, value) for key in _OTHERS if (value := getattr(self.name, key)) != cpe.ANY]
+
+    def compare(self, identity: Identity) -> tuple[str, ...] | Reason:
+        """The attributes that are not stated when the criterion is met, otherwise why it is not."""
+        if self.name is None:
+            return Reason.UNREADABLE
+        if self.product_key == EVERY_PRODUCT and not self._same_product(self.name, identity.name):
+            return Reason.NO_IDENTIFIER
+        if self.name.target_sw in {cpe.ANY, cpe.NA} and identity.open_ceiling is None:
+            return Reason.ECOSYSTEM_DIFFERS
+        reason = self._compare_version(self.name, identity)
+        if reason is not None and reason not in UNDECIDED:
+            return reason
+        not_stated = self._compare_others(identity) if self._others else ()
+        if isinstance(not_stated, Reason):
+            return not_stated
+        return not_stated if reason is None else reason
+
+    @staticmethod
+    def _same_product(name: cpe.Name, other: cpe.Name) -> bool:
+        pairs = ((name.part, other.part), (name.vendor, other.vendor), (name.product, other.product))
+        return all(cpe.compare(*pair) in _COVERS for pair in pairs)
+
+    def _compare_others(self, identity: Identity) -> tuple[str, ...] | Reason:
+        not_stated = []
+        for attribute, value in self._others:
+            if attribute == "target_sw" and identity.target_sw and value != cpe.NA:
+                if value not in identity.target_sw:
+                    return Reason.ECOSYSTEM_DIFFERS
+                continue
+            relation = cpe.compare(value, getattr(identity.name, attribute))
+            if relation is cpe.Relation.DISJOINT:
+                return Reason.ATTRIBUTE_DIFFERS
+            if relation not in _COVERS and value != cpe.NA:
+                not_stated.append(attribute)
+        return tuple(not_stated)
+
+    def _compare_version(self, name: cpe.Name, identity: Identity) -> Reason | None:
+        """None when the version is met."""
+        version = name.version
+        if version == cpe.NA:
+            return Reason.VERSION_NOT_NAMED if identity.version else None
+        if version != cpe.ANY and not identity.version:
+            return Reason.VERSION_UNKNOWN
+        if version != cpe.ANY and not self._is_named(name, identity):
+            return Reason.VERSION_OUTSIDE
+        if not self.criterion.has_range:
+            return None
+        return self._within(name, identity) if identity.version else Reason.VERSION_UNKNOWN
+
+    def _is_named(self, name: cpe.Name, identity: Identity) -> bool:
+        """Whether the version is the one that the name names, or covered by its wildcards."""
+        if self._version_key:
+            return self._version_key in (identity.bases if name.update == cpe.ANY else identity.equal)
+        if self.criterion.has_range:
+            return version_key(name) in identity.bases
+        # Wildcards: compare attribute by attribute, with the component's own CPE version or its quoted text.
+        target = cpe.quote(identity.version)
+        if name.update in {cpe.ANY, cpe.NA}:
+            return cpe.compare(name.version, target) in _COVERS
+        own = identity.name
+        return (
+            cpe.compare(name.version, own.version) in _COVERS
+            and cpe.compare(name.update, own.update) in _COVERS
+        )
+
+    def _within(self, name: cpe.Name, identity: Identity) -> Reason | None:
+        criterion = self.criterion
+        upper = (
+            "" if name.version != cpe.ANY or name.update in {cpe.ANY, cpe.NA} else cpe.unquote(name.update)
+        )
+        for bound, update, allowed in (
+            (criterion.version_start_including, "", _AFTER_OR_AT),
+            (criterion.version_start_excluding, "", _AFTER),
+            (criterion.version_end_including, upper, _BEFORE_OR_AT),
+            (criterion.version_end_excluding, upper, _BEFORE),
+        ):
+            if not bound:
+                continue
+            order = self.order(identity, vendor.join(bound, update))
+            if order is None:
+                return Reason.VERSION_UNDECIDED
+            if order not in allowed:
+                return Reason.VERSION_OUTSIDE
+        return None
+
+    def order(self, identity: Identity, bound: str) -> int | None:
+        """The order of the identity's version and a bound: in its scheme, else the vendors'; or undecided."""
+        scheme = identity.scheme
+        order = compare_keys(self._key(scheme, identity.version), self._key(scheme, bound))
+        if order is None and scheme is not versions.VENDOR:
+            scheme = versions.VENDOR
+            order = compare_keys(self._key(scheme, identity.version), self._key(scheme, bound))
+        return order
+
+    def _key(self, scheme: Scheme, version: str) -> Any:
+        try:
+            return self._memo[scheme.name, version]
+        except KeyError:
+            return self._memo.setdefault((scheme.name, version), scheme.key(version))
+
+
+_OTHERS = ("edition", "language", "sw_edition", "target_sw", "target_hw", "other")
+_COVERS = frozenset({cpe.Relation.SUPERSET, cpe.Relation.EQUAL})
+_AFTER_OR_AT = frozenset({0, 1})
+_AFTER = frozenset({1})
+_BEFORE_OR_AT = frozenset({-1, 0})
+_BEFORE = frozenset({-1})

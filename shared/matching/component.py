@@ -1,0 +1,20 @@
+"""A component as matching sees it: what the inventory says about one piece of software or hardware."""
+
+import msgspec
+
+from shared.matching.certainty import Certainty
+
+
+class Component(msgspec.Struct, frozen=True, gc=False):
+    """One entry of an asset's inventory; an operating system or a device is a component too."""
+
+    name: str = ""
+    version: str = ""
+    """Empty when the inventory does not know it."""
+
+    purl: str | None = None
+    cpes: tuple[str, ...] = ()
+    """CPE 2.3 formatted strings or 2.2 URIs; what cannot be parsed is passed over."""
+
+    at_most: Certainty = Certainty.CONFIRMED
+    """A limit set by whoever collected it: the banner of a distribution that back-ports is `possible`."""

@@ -1,0 +1,278 @@
+"""NVD configurations as trees of criteria, and their exact three-valued evaluation.
+
+A record's `configurations` are alternatives. Each is the OR or AND of its nodes, a node the OR or AND of its
+criteria (and of its `children`, which the 1.1 feeds had); `negate` inverts either. A missing operator is OR.
+
+A criterion under `vulnerable: true` is true when a component matches it. One under `vulnerable: false` is a
+*platform operand*: what the vulnerable software runs on or with. It can be unknown: see
+`shared.matching.match`. Values are FALSE < UNKNOWN < TRUE, so AND is the minimum, OR the maximum (Kleene).
+That is exact as long as no unknown operand occurs both plainly and negated; those few are enumerated, so that
+*a or not a* is true, not unknown.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import msgspec
+
+from shared.matching.criterion import Criterion, from_match
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+
+Path = tuple[int, ...]
+"""Where an operand stands: configuration, node, (child, ...) and index in the operands."""
+
+
+class Platform(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A platform operand; its product key tells whether the inventory says anything about it."""
+
+    criterion: int
+    product_key: str
+
+
+Operand = int | Platform
+"""The id of a vulnerable criterion, or a platform operand."""
+
+
+class Node(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A node: the AND (`every`) or OR of its operands and children."""
+
+    every: bool
+    negate: bool
+    operands: tuple[Operand, ...]
+    children: tuple["Node", ...] = ()
+
+
+class Configuration(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A configuration: the AND (`every`) or OR of its nodes."""
+
+    every: bool
+    negate: bool
+    nodes: tuple[Node, ...]
+
+
+Tree = tuple[Configuration, ...]
+"""A record's configurations: alternatives."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Tree)
+
+
+def encode(tree: Tree) -> bytes:
+    """The tree as a small blob (MessagePack)."""
+    return _encoder.encode(tree)
+
+
+def decode(blob: bytes) -> Tree:
+    """The tree of a blob that `encode` wrote."""
+    return _decoder.decode(blob)
+
+
+def from_record(configurations: Any) -> tuple[Tree, list[Criterion]]:
+    """Read a record's `configurations`: the tree, and its criteria, numbered in order of first use.
+
+    Equal criteria get one number. Unknown fields are ignored, what is missing is empty: positions stay those
+    of the record. Use `renumber` to put ids of one's own in place of the numbers.
+    """
+    reader = _Reader()
+    tree = tuple(reader.configuration(each) for each in _list(configurations))
+    return tree, list(reader.numbers)
+
+
+def renumber(tree: Tree, ids: Sequence[int]) -> Tree:
+    """The tree with `ids[n]` in place of the criterion number n; ids are at least 0 and below 2**63."""
+
+    def operand(each: Operand) -> Operand:
+        return Platform(ids[each.criterion], each.product_key) if isinstance(each, Platform) else ids[each]
+
+    def node(each: Node) -> Node:
+        return Node(
+            each.every, each.negate, tuple(map(operand, each.operands)), tuple(map(node, each.children))
+        )
+
+    return tuple(Configuration(each.every, each.negate, tuple(map(node, each.nodes))) for each in tree)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.numbers: dict[Criterion, int] = {}
+
+    def configuration(self, value: Any) -> Configuration:
+        if not isinstance(value, dict):
+            return Configuration(every=False, negate=False, nodes=())
+        nodes = tuple(map(self.node, _list(value.get("nodes"))))
+        return Configuration(_every(value), value.get("negate") is True, nodes)
+
+    def node(self, value: Any) -> Node:
+        if not isinstance(value, dict):
+            return Node(every=False, negate=False, operands=())
+        operands = tuple(map(self.operand, _list(value.get("cpeMatch"))))
+        children = tuple(map(self.node, _list(value.get("children"))))
+        return Node(_every(value), value.get("negate") is True, operands, children)
+
+    def operand(self, value: Any) -> Operand:
+        match = value if isinstance(value, dict) else {}
+        criterion = from_match(match)
+        number = self.numbers.setdefault(criterion, len(self.numbers))
+        return Platform(number, criterion.index_key[0]) if match.get("vulnerable") is False else number
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _every(value: dict[str, Any]) -> bool:
+    return str(value.get("operator", "")).upper() == "AND"
+
+
+def operands(tree: Tree) -> Iterator[tuple[Path, Operand]]:
+    """Every operand with its path, in the record's order."""
+    for index, configuration in enumerate(tree):
+        for number, node in enumerate(configuration.nodes):
+            yield from _operands(node, (index, number))
+
+
+def _operands(node: Node, path: Path) -> Iterator[tuple[Path, Operand]]:
+    for index, operand in enumerate(node.operands):
+        yield (*path, index), operand
+    for index, child in enumerate(node.children):
+        yield from _operands(child, (*path, index))
+
+
+def spell(path: Path) -> str:
+    """The path in the record's own words: ``configurations[0].nodes[1].cpeMatch[3]``."""
+    children = "".join(f".children[{index}]" for index in path[2:-1])
+    return f"configurations[{path[0]}].nodes[{path[1]}]{children}.cpeMatch[{path[-1]}]"
+
+
+Truth = Callable[[Operand], int]
+"""What is known of an operand: FALSE, UNKNOWN or TRUE."""
+
+
+class Contribution(msgspec.Struct, frozen=True, gc=False):
+    """A vulnerable criterion that holds and makes its configuration TRUE, or leaves it UNKNOWN."""
+
+    path: Path
+    criterion: int
+    value: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, gc=False):
+    """What a configuration comes to, and through which vulnerable criteria."""
+
+    value: int
+    contributions: tuple[Contribution, ...]
+
+
+def evaluate(configuration: Configuration, truth: Truth, index: int = 0) -> Evaluation:
+    """Evaluate one configuration, the record's `index`-th.
+
+    A criterion contributes when it is true, stands under no or an even number of negations, and everything
+    that it is ANDed with on its way up is not false; its value is the least of those. The others on its way
+    up that are ORed with it do not matter: each branch of an OR that holds is a reason of its own.
+    """
+    mixed = _mixed(configuration, truth)
+    if not mixed:
+        return _Pass(truth, index).run(configuration)
+    runs = []
+    for values in product((FALSE, TRUE), repeat=len(mixed)):
+        assumed = dict(zip(mixed, values, strict=True))
+        runs.append(_Pass(lambda operand, assumed=assumed: assumed.get(operand, truth(operand)), index))  # type: ignore[misc]
+    return _combine([each.run(configuration) for each in runs])
+
+
+_MOST_MIXED = 8
+
+
+def _mixed(configuration: Configuration, truth: Truth) -> tuple[Operand, ...]:
+    """The unknown operands that occur both plainly and negated; none when they are too many to enumerate."""
+    if not configuration.negate and not any(_negates(node) for node in configuration.nodes):
+        return ()
+    plain: set[Operand] = set()
+    negated: set[Operand] = set()
+    for node in configuration.nodes:
+        _polarities(node, (negated, plain) if configuration.negate else (plain, negated))
+    mixed = tuple(operand for operand in plain & negated if truth(operand) == UNKNOWN)
+    return mixed if len(mixed) <= _MOST_MIXED else ()
+
+
+def _negates(node: Node) -> bool:
+    return node.negate or any(_negates(child) for child in node.children)
+
+
+def _polarities(node: Node, into: tuple[set[Operand], set[Operand]]) -> None:
+    into = (into[1], into[0]) if node.negate else into
+    into[0].update(node.operands)
+    for child in node.children:
+        _polarities(child, into)
+
+
+def _combine(runs: list[Evaluation]) -> Evaluation:
+    """One evaluation of several under different assumptions: what they agree on, otherwise UNKNOWN."""
+    values: dict[tuple[Path, int], list[int]] = {}
+    for run in runs:
+        for each in run.contributions:
+            values.setdefault((each.path, each.criterion), []).append(each.value)
+    contributions = tuple(
+        Contribution(path, criterion, TRUE if len(seen) == len(runs) and min(seen) == TRUE else UNKNOWN)
+        for (path, criterion), seen in values.items()
+    )
+    outcomes = {run.value for run in runs}
+    return Evaluation(outcomes.pop() if len(outcomes) == 1 else UNKNOWN, contributions)
+
+
+class _Pass:
+    """One walk over a configuration: values bottom up, contributions collected on the way back."""
+
+    def __init__(self, truth: Truth, index: int) -> None:
+        self._truth = truth
+        self._index = index
+
+    def run(self, configuration: Configuration) -> Evaluation:
+        parts = [
+            self._node(node, (self._index, number), configuration.negate)
+            for number, node in enumerate(configuration.nodes)
+        ]
+        value, contributions = _join(parts, configuration.every, configuration.negate, negated=False)
+        return Evaluation(FALSE if value is None else value, tuple(contributions))
+
+    def _node(self, node: Node, path: Path, negated: bool) -> "_Part":
+        inside = negated != node.negate
+        parts = [
+            self._operand(operand, (*path, index), inside) for index, operand in enumerate(node.operands)
+        ]
+        parts += [self._node(child, (*path, index), inside) for index, child in enumerate(node.children)]
+        return _join(parts, node.every, node.negate, negated)
+
+    def _operand(self, operand: Operand, path: Path, negated: bool) -> "_Part":
+        value = self._truth(operand)
+        if value == TRUE and not negated and not isinstance(operand, Platform):
+            return value, [Contribution(path, operand, value)]
+        return value, []
+
+
+_Part = tuple[int | None, list[Contribution]]
+
+
+def _join(parts: list[_Part], every: bool, negate: bool, negated: bool) -> _Part:
+    """AND or OR of parts; a part without operands says nothing and is left out.
+
+    `negated` tells whether the whole stands under an odd number of negations, not counting its own.
+    """
+    values = [value for value, _ in parts if value is not None]
+    if not values:
+        return None, []
+    raw = min(values) if every else max(values)
+    found = [each for _, contributions in parts for each in contributions]
+    odd = negated != negate
+    if (
+        every != odd and found
+    ):  # an AND; or an OR under an odd number of negations, which acts as one (De Morgan)
+        limit = TRUE - raw if odd else raw
+        found = [
+            Contribution(each.path, each.criterion, min(each.value, limit))
+            for each in found
+            if limit != FALSE
+        ]
+    return TRUE - raw if negate else raw, found

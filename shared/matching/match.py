@@ -1,0 +1,152 @@
+"""Matching: which components are affected by which vulnerabilities.
+
+Values of a platform operand (a criterion under `vulnerable: false`), for the asset's whole inventory:
+
+* TRUE when a component meets the criterion;
+* UNKNOWN when a component of the same product could not be compared, or the criterion names the product
+  without a version (NA) while the inventory states it with one;
+* FALSE when the inventory holds the product otherwise (another version), or states other operating systems
+  (for a part `o`) or other hardware (`h`): then it says what the platform is;
+* UNKNOWN otherwise: the inventory says nothing about it. For an application (`a`) an inventory that lacks it
+  says nothing: it lists what one asset consists of, not what it talks to.
+
+A vulnerable criterion is TRUE when met, UNKNOWN when a component could not be compared, otherwise FALSE.
+
+Only criteria that the lookup keys find are compared; the others name products or versions that are not in the
+inventory. A vulnerability with no met vulnerable criterion never matches, negated or not, because nobody
+could be said to be affected: so candidates need only be sought through criteria that are met.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from shared.matching import configurations
+from shared.matching.certainty import Certainty, rank, weakest
+from shared.matching.compare import Hit, Hits, Inventory, compare_criteria
+from shared.matching.component import Component
+from shared.matching.configurations import FALSE, TRUE, UNKNOWN, Configuration, Operand, Path, Platform, Tree
+from shared.matching.criterion import Criterion
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A vulnerability that may match: its id, and its tree or the blob of it."""
+
+    vulnerability_id: int
+    tree: bytes | Tree
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """A component is affected by a vulnerability, and why; `shared.matching.evidence` spells it out."""
+
+    component: int
+    """The index in the inventory."""
+
+    vulnerability_id: int
+    certainty: Certainty
+    criterion_id: int
+    hit: Hit
+    path: Path
+    unknown: tuple[Platform, ...] = ()
+    """The platform operands of the configuration about which the inventory says nothing."""
+
+
+def match(
+    components: Sequence[Component], criteria: Mapping[int, Criterion], candidates: Iterable[Candidate]
+) -> Iterator[Match]:
+    """Every match, one for a component and vulnerability; the three steps of this module in one call."""
+    inventory = Inventory(components)
+    return match_candidates(inventory, compare_criteria(inventory, criteria), candidates)
+
+
+def match_candidates(inventory: Inventory, hits: Hits, candidates: Iterable[Candidate]) -> Iterator[Match]:
+    """Evaluate candidates' configurations, given which criteria are met."""
+    for candidate in candidates:
+        tree = candidate.tree
+        if isinstance(tree, bytes):
+            tree = configurations.decode(tree)
+        best: dict[int, Match] = {}
+        for index, configuration in enumerate(tree):
+            for found in _match_configuration(
+                inventory, hits, candidate.vulnerability_id, configuration, index
+            ):
+                known = best.get(found.component)
+                if known is None or rank(found.certainty) < rank(known.certainty):
+                    best[found.component] = found
+        yield from best.values()
+
+
+def truth_of(operand: Operand, inventory: Inventory, hits: Hits) -> int:
+    """FALSE, UNKNOWN or TRUE, by the rules above."""
+    number = operand.criterion if isinstance(operand, Platform) else operand
+    if number in hits.met:
+        return TRUE
+    if number in hits.undecided:
+        return UNKNOWN
+    if not isinstance(operand, Platform):
+        return FALSE
+    if number in hits.unnamed:
+        return UNKNOWN
+    if operand.product_key in inventory.by_product:
+        return FALSE
+    part = operand.product_key[:1]
+    return FALSE if part in {"o", "h"} and part in inventory.parts else UNKNOWN
+
+
+def _match_configuration(
+    inventory: Inventory, hits: Hits, vulnerability: int, configuration: Configuration, index: int
+) -> Iterator[Match]:
+    met = hits.met
+    if _is_flat(configuration):
+        node = configuration.nodes[0]
+        for position, operand in enumerate(node.operands):
+            if operand in met and not isinstance(operand, Platform):
+                for hit in met[operand]:
+                    yield Match(
+                        hit.component, vulnerability, certainty(hit, TRUE), operand, hit, (index, 0, position)
+                    )
+        return
+    if not any(operand in met for _, operand in configurations.operands((configuration,))):
+        return
+    evaluation = configurations.evaluate(
+        configuration, lambda operand: truth_of(operand, inventory, hits), index
+    )
+    for each in evaluation.contributions:
+        unknown = _unknown(configuration, inventory, hits) if each.value == UNKNOWN else ()
+        for hit in met[each.criterion]:
+            sure = certainty(hit, each.value)
+            yield Match(hit.component, vulnerability, sure, each.criterion, hit, each.path, unknown)
+
+
+def _is_flat(configuration: Configuration) -> bool:
+    """The common case: one node that is an OR of criteria."""
+    if configuration.negate or len(configuration.nodes) != 1:
+        return False
+    node = configuration.nodes[0]
+    return not (node.every or node.negate or node.children)
+
+
+def _unknown(configuration: Configuration, inventory: Inventory, hits: Hits) -> tuple[Platform, ...]:
+    return tuple(
+        operand
+        for _, operand in configurations.operands((configuration,))
+        if isinstance(operand, Platform) and truth_of(operand, inventory, hits) == UNKNOWN
+    )
+
+
+def certainty(hit: Hit, value: int) -> Certainty:
+    """How sure a match through a hit is, in a configuration that is TRUE or UNKNOWN."""
+    identity = hit.identity
+    sure = identity.ceiling
+    if identity.open_ceiling is not None and identity.open_ceiling != sure and _is_open(hit):
+        sure = identity.open_ceiling
+    if value == TRUE and not hit.not_stated:
+        return sure
+    return weakest(sure, Certainty.CONDITIONAL)
+
+
+def _is_open(hit: Hit) -> bool:
+    return hit.criterion.criteria.split(":")[-3] in {"*", "-"}
+
+
+__all__ = ["FALSE", "TRUE", "UNKNOWN", "Candidate", "Match", "match", "match_candidates", "truth_of"]
