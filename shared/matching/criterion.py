@@ -88,11 +88,6 @@ _FIELDS = (
 
 def from_match(match: dict[str, Any]) -> Criterion:
     """Read one entry of NVD's `cpeMatch`; what is not text or is empty counts as absent."""
-    bounds = (match.get(bound) for bound in _BOUNDS)
-    texts = (bound if isinstance(bound, str) and bound else None for bound in bounds)
-    identifier = match.get("matchCriteriaId")
-    return Criterion(
-        str(match.get("criteria", "")),
-        *texts,
-        match_criteria_id=identifier if isinstance(identifier, str) else None,
-    )
+    values = (match.get(field) for field in _FIELDS)
+    texts = [value if isinstance(value, str) and value else None for value in values]
+    return Criterion(texts[0] or "", *texts[1:])

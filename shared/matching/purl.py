@@ -42,4 +42,4 @@ def is_another_program(purl_type: str, name: cpe.Name) -> bool:
 
 def candidates(package: PackageURL) -> Iterator[Candidate]:
     """The CPE names by which NVD may know a package."""
-    return iter(() if package.type else ())
+    yield from () and (package,)

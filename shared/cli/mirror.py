@@ -1,0 +1,138 @@
+"""`vedette nvd`: fill the mirror and ask how it is."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from shared import database, doorbell
+from shared.cli import local
+from shared.cli.client import Api
+from shared.database import Sessions
+from shared.models.task import ENDED, Task, TaskState
+from shared.settings import Settings
+from shared.tasks import IMPORT_NVD_FEED, Asking, ask
+
+POLL_SECONDS = 0.25
+LONELY_SECONDS = 15.0
+"""After this long without a worker we say that one is needed."""
+
+
+def make_progress() -> Progress:
+    """A progress display on standard error; on anything but a terminal it draws nothing."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+@click.group()
+def nvd() -> None:
+    """The mirror of the NVD."""
+
+
+@nvd.command("import")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def import_(files: tuple[Path, ...]) -> None:
+    """Import NVD 2.0 feed FILES (.json or .json.gz), one after the other. What is known already is passed over.
+
+    A worker does the work, so one must run and be able to read the files.
+    """
+    settings = Settings()
+    running = local.read(settings.data_dir)
+    ring = doorbell.open_doorbell(running.redis_url if running else settings.redis_url)
+    sessions = database.make_sessions(database.make_engine(settings.sqlalchemy_url), ring)
+    tasks = [ask_for_import(sessions, path) for path in files]
+    failed = [path for path, ended in zip(files, follow(sessions, files, tasks), strict=True) if not ended]
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(files)} files were not imported")
+
+
+def ask_for_import(sessions: Sessions, path: Path) -> uuid.UUID:
+    """Ask for one file; imports follow one another, and a file that is asked for twice is imported once."""
+    absolute = str(path.absolute())
+    try:
+        with database.transaction(sessions) as session:
+            how = Asking(lock_key="mirror", dedupe_key=f"import:{absolute}"[:200])
+            return ask(session, IMPORT_NVD_FEED, how, path=absolute).id
+    except (OperationalError, ProgrammingError) as error:
+        raise click.ClickException(
+            f"the database is not ready (`vedette db upgrade` makes it so): {error.orig}"
+        ) from None
+
+
+def follow(sessions: Sessions, files: Sequence[Path], tasks: Sequence[uuid.UUID]) -> list[bool]:
+    """Show the progress of tasks until they have ended; whether each of them succeeded."""
+    with make_progress() as progress:
+        return [_follow_one(progress, sessions, file, task) for file, task in zip(files, tasks, strict=True)]
+
+
+def _follow_one(progress: Progress, sessions: Sessions, file: Path, task_id: uuid.UUID) -> bool:
+    bar = progress.add_task(file.name, total=None)
+    asked, lonely = time.monotonic(), False
+    while True:
+        with database.reading(sessions) as session:
+            task = session.scalars(sa.select(Task).where(Task.id == task_id)).one()
+        progress.update(bar, completed=task.current or 0, total=task.total)
+        if task.state in ENDED:
+            break
+        if not lonely and task.state == TaskState.PENDING and time.monotonic() - asked > LONELY_SECONDS:
+            progress.console.print(
+                "no worker has taken this up yet; `vedette up` or `vedette worker` starts one"
+            )
+            lonely = True
+        time.sleep(POLL_SECONDS)
+    progress.console.print(f"{file.name}: {outcome(task)}", highlight=False)
+    return task.state == TaskState.SUCCESS
+
+
+def outcome(task: Task) -> str:
+    """How an import ended, in one line."""
+    if task.state != TaskState.SUCCESS:
+        return f"{task.state.lower()}: {task.error}"
+    result: dict[str, Any] = task.result or {}
+    return ", ".join(f"{value:,} {name}" for name, value in result.items() if isinstance(value, int))
+
+
+@nvd.command()
+def status() -> None:
+    """How complete and how fresh the mirror is."""
+    answer = Api.from_settings(Settings()).get("/nvd/status")
+    table = Table(show_header=False, box=None)
+    for name, value in answer.items():
+        if name == "years":
+            years = ", ".join(f"{each['year']}: {each['count']:,}" for each in value)
+            table.add_row("per year", years or "none")
+        elif isinstance(value, dict):
+            table.add_row(
+                name.replace("_", " "), ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
+            )
+        elif isinstance(value, list):
+            table.add_row(name.replace("_", " "), "; ".join(map(str, value)) or "none")
+        else:
+            shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
+            table.add_row(name.replace("_", " "), "none" if shown is None else str(shown))
+    Console().print(table)

@@ -1,0 +1,62 @@
+"""One service each, as the containers run them, and the database's upgrade."""
+
+import importlib.util
+import os
+import sys
+
+import click
+
+from shared import migrations
+from shared.database import make_engine
+from shared.settings import Settings
+
+
+def _become(module: str, extra: str, *arguments: str) -> None:
+    """Replace this process by `python -m module`, so that signals reach the service itself."""
+    if importlib.util.find_spec(module.partition(".")[0]) is None or not _installed(extra):
+        raise click.ClickException(f"this installation lacks the service: pip install 'vedette[{extra}]'")
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # a fixed argument list
+
+
+def _installed(extra: str) -> bool:
+    needed = {"api": "gunicorn", "worker": "periodiq"}[extra]
+    return importlib.util.find_spec(needed) is not None
+
+
+@click.command()
+def api() -> None:
+    """Run the HTTP service."""
+    _become("api_service", "api")
+
+
+@click.command()
+@click.argument("queues", nargs=-1, metavar="[QUEUE]...")
+def worker(queues: tuple[str, ...]) -> None:
+    """Run a worker, for all queues or the ones named: default, scans, notifications."""
+    _become("worker_service", "worker", *queues)
+
+
+@click.command()
+def scheduler() -> None:
+    """Run a scheduler: the timetable and the sweeper. Any number may run."""
+    _become("worker_service.scheduler", "worker")
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database's schema to what this version needs."""
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    before = migrations.upgrade(make_engine(settings.sqlalchemy_url))
+    after = migrations.head()
+    click.echo(
+        f"database at revision {after}" + ("" if before == after else f" (was {before or 'empty'})"), err=True
+    )
+
+
+COMMANDS = (api, worker, scheduler, db)
