@@ -70,6 +70,11 @@ def make_engine(url: str) -> sa.Engine:
     return engine
 
 
+def describe(url: str) -> str:
+    """The database for people: without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
 def make_sessions(engine: sa.Engine, ring: Callable[[Sequence[Any]], bool] | None = None) -> Sessions:
     """A factory of sessions; objects stay readable after the commit. `ring` is told what was asked for, after it."""
     return sessionmaker(engine, expire_on_commit=False, info={"ring": ring})

@@ -10,6 +10,7 @@
     ├── Unauthorized    no principal: the token is missing, wrong, expired or revoked
     ├── Forbidden       the principal's role does not allow this
     ├── Unavailable     a part is away for now; ask again after `retry_after` seconds
+    │   └── TooManyAttempts  the caller asked too often; the same
     ├── Transient       work failed in a way that may pass: the task is retried
     ├── Permanent       work failed in a way that will not pass: the task is not retried
     └── Interrupted     a task stops itself
@@ -72,6 +73,10 @@ class Unavailable(VedetteError):
     def __init__(self, detail: str = "", retry_after: int = 5) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class TooManyAttempts(Unavailable):
+    """The caller asked too often; `retry_after` says when to ask again."""
 
 
 class Transient(VedetteError):

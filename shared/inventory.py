@@ -26,7 +26,10 @@ def load(session: Session, asset_id: uuid.UUID, sources: Iterable[models.Invento
 
 
 def replace(
-    session: Session, asset_id: uuid.UUID, source: models.InventorySource, components: Sequence[dict[str, Any]]
+    session: Session,
+    asset_id: uuid.UUID,
+    source: models.InventorySource,
+    components: Sequence[dict[str, Any]],
 ) -> None:
     """Put `components` (`{name, version, vendor, type, purl, cpes}`) in the place of what the source had before."""
     table = models.Component

@@ -9,7 +9,9 @@ import structlog
 def configure(log_format: str, level: int = logging.INFO) -> None:
     """Send structlog's and the standard library's records to standard error, as JSON or as text for people."""
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     before: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -83,7 +83,7 @@ class Asking:
     asked_by: uuid.UUID | None = None
 
 
-def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> Task:  # noqa: B008
+def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> Task:
     """Ask for work in the transaction that makes it necessary; the doorbell rings after the commit.
 
     Raises KeyError for an unknown name and TypeError for arguments that the contract does not name: mistakes of the

@@ -18,7 +18,9 @@ def main() -> None:
     command += ["--worker-shutdown-timeout", "20000", "--skip-logging"]
     if queues:
         command += ["--queues", *queues]
-    os.environ.setdefault("dramatiq_queue_prefetch", "1")  # a prefetched message waits for a thread that is busy
+    os.environ.setdefault(
+        "dramatiq_queue_prefetch", "1"
+    )  # a prefetched message waits for a thread that is busy
     os.execv(sys.executable, command)  # noqa: S606  # a fixed argument list
 
 

@@ -13,7 +13,9 @@ from worker_service.tasks import Frame
 
 settings = Settings()
 logs.configure(settings.log_format)
-broker = make_broker(settings.redis_url, timeout=5.0, middleware=[TimeLimit(), PeriodiqMiddleware(skip_delay=30)])
+broker = make_broker(
+    settings.redis_url, timeout=5.0, middleware=[TimeLimit(), PeriodiqMiddleware(skip_delay=30)]
+)
 dramatiq.set_broker(broker)
 frame = Frame(make_sessions(make_engine(settings.sqlalchemy_url), make_ringer(broker)), settings)
 actors.declare(broker, frame)

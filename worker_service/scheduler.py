@@ -42,7 +42,9 @@ def main() -> None:
 
 
 def _start_timetable() -> subprocess.Popen[bytes]:
-    command = Path(sys.executable).with_name("periodiq")  # installed beside the interpreter; it has no __main__
+    command = Path(sys.executable).with_name(
+        "periodiq"
+    )  # installed beside the interpreter; it has no __main__
     return subprocess.Popen([command, "worker_service.app"])
 
 

@@ -149,15 +149,15 @@ class Frame:
                 self._commit(work, effect)
             log.info("task_succeeded")
         except Cancelled:
-            self._settle(work, lambda s: lifecycle.fail(s, work.task_id, work.epoch, "cancelled"))
+            self._settle(lambda s: lifecycle.fail(s, work.task_id, work.epoch, "cancelled"))
             log.info("task_cancelled")
         except LeaseLost as error:
             log.warning("task_lease_lost", error=str(error))
         except Permanent as error:
-            self._settle(work, lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
+            self._settle(lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
             log.warning("task_failed", error=error.detail)
         except Shutdown:
-            self._settle(work, lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
+            self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
             log.info("task_handed_back")
         except (Exception, Interrupt) as error:
             self._retry(work, error)
@@ -168,7 +168,7 @@ class Frame:
             result = effect(session)
             lifecycle.succeed(session, task, result)
 
-    def _settle(self, work: Work, transition: Callable[[Session], object]) -> None:
+    def _settle(self, transition: Callable[[Session], object]) -> None:
         with database.transaction(self.sessions) as session:
             transition(session)
 

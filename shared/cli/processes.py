@@ -48,7 +48,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # no thread of ours runs yet
             )
         self.started = time.monotonic()
         self.due = 0.0

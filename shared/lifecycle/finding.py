@@ -138,7 +138,10 @@ def record(session: Session, recording: Recording, observed: Iterable[Observed])
 
 
 def _write(
-    session: Session, inserts: list[dict[str, Any]], updates: list[dict[str, Any]], events: list[dict[str, Any]]
+    session: Session,
+    inserts: list[dict[str, Any]],
+    updates: list[dict[str, Any]],
+    events: list[dict[str, Any]],
 ) -> None:
     if inserts:
         session.execute(sa.insert(Finding), inserts)

@@ -113,5 +113,3 @@ def _tell_of_failure(session: Session, run: Run) -> None:
         entity_type="run",
         entity_id=str(run.id),
     )
-
-

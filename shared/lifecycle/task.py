@@ -77,7 +77,9 @@ def renew(session: Session, task_id: uuid.UUID, epoch: int, lease: dt.timedelta)
     return held is not None
 
 
-def report(session: Session, task_id: uuid.UUID, epoch: int, stage: str, current: int, total: int | None) -> bool:
+def report(
+    session: Session, task_id: uuid.UUID, epoch: int, stage: str, current: int, total: int | None
+) -> bool:
     """Say how far the task is; False when the lease is lost."""
     held = _compare_and_set(
         session, _held(task_id, epoch), state=TaskState.PROGRESS, stage=stage, current=current, total=total
@@ -118,7 +120,9 @@ def fail(session: Session, task_id: uuid.UUID, epoch: int, error: str) -> bool:
     return True
 
 
-def retry(session: Session, task_id: uuid.UUID, epoch: int, error: str, delay: float | None = None) -> float | None:
+def retry(
+    session: Session, task_id: uuid.UUID, epoch: int, error: str, delay: float | None = None
+) -> float | None:
     """Put the task off to its next attempt; the seconds until then, or None when it is given up or no longer held."""
     task = _held_for_update(session, task_id, epoch)
     if task is None:
@@ -220,7 +224,9 @@ def _held_for_update(session: Session, task_id: uuid.UUID, epoch: int) -> Task |
     )
 
 
-def _compare_and_set(session: Session, compare: tuple[sa.ColumnElement[bool], ...], **values: Any) -> Task | None:
+def _compare_and_set(
+    session: Session, compare: tuple[sa.ColumnElement[bool], ...], **values: Any
+) -> Task | None:
     return session.scalar(
         sa.update(Task)
         .where(*compare)

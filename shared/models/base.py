@@ -22,7 +22,11 @@ EnumT = type[enum.StrEnum]
 def enum_column(states: EnumT) -> sa.Enum:
     """A string column whose values are the members' values (no native enum: adding a member needs no type change)."""
     return sa.Enum(
-        states, native_enum=False, length=32, create_constraint=False, values_callable=lambda e: [m.value for m in e]
+        states,
+        native_enum=False,
+        length=32,
+        create_constraint=False,
+        values_callable=lambda e: [m.value for m in e],
     )
 
 

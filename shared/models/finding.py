@@ -80,8 +80,12 @@ class Finding(Base):
     evidence: Mapped[list[Document]]
     """One per affected occurrence of the component, the surest first."""
     snapshot: Mapped[int]
-    first_run_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("run.id", ondelete="SET NULL"), nullable=True)
-    last_run_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("run.id", ondelete="SET NULL"), nullable=True)
+    first_run_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("run.id", ondelete="SET NULL"), nullable=True
+    )
+    last_run_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("run.id", ondelete="SET NULL"), nullable=True
+    )
     first_seen_at: Mapped[dt.datetime]
     last_seen_at: Mapped[dt.datetime]
     fixed_at: Mapped[dt.datetime | None]

@@ -48,9 +48,19 @@ class Task(Base):
         sa.Index("ix_task_sweep", "state", "run_after"),
         sa.Index("ix_task_ended_at", "ended_at"),
         sa.Index(
-            "uq_task_dedupe_key", "dedupe_key", unique=True, sqlite_where=_OPEN_SQL, postgresql_where=_OPEN_SQL
+            "uq_task_dedupe_key",
+            "dedupe_key",
+            unique=True,
+            sqlite_where=_OPEN_SQL,
+            postgresql_where=_OPEN_SQL,
         ),
-        sa.Index("uq_task_lock_key", "lock_key", unique=True, sqlite_where=_ACTIVE_SQL, postgresql_where=_ACTIVE_SQL),
+        sa.Index(
+            "uq_task_lock_key",
+            "lock_key",
+            unique=True,
+            sqlite_where=_ACTIVE_SQL,
+            postgresql_where=_ACTIVE_SQL,
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)

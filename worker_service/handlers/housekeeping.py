@@ -15,7 +15,9 @@ def cleanup_old_notifications(work: Work, days_old: int) -> Effect:  # noqa: ARG
 
     def remove(session: database.Session) -> Document:
         now = database.now(session)
-        read = Notification.read_at.is_not(None) & (Notification.created_at < now - dt.timedelta(days=days_old))
+        read = Notification.read_at.is_not(None) & (
+            Notification.created_at < now - dt.timedelta(days=days_old)
+        )
         unread = Notification.created_at < now - dt.timedelta(days=4 * days_old)
         gone = session.scalars(sa.delete(Notification).where(read | unread).returning(Notification.id)).all()
         return {"removed": len(gone)}

@@ -16,7 +16,7 @@ from worker_service.tasks import Effect, Work
 IN_APP = "in_app"
 
 
-def send(
+def send(  # noqa: PLR0913, PLR0917  # the arguments of the contract
     work: Work,
     user_id: str,
     notification_type: str,

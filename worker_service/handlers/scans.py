@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from shared import inventory, mirror
 from shared.errors import Permanent
 from shared.lifecycle import finding, run
-from shared.matching.component import Component
 from shared.matching.certainty import rank
+from shared.matching.component import Component
 from shared.models.asset import InventorySource
 from shared.models.base import Document
 from shared.models.finding import Severity

@@ -53,7 +53,9 @@ def test_upgrade_again_changes_nothing(bare_engine: sa.Engine) -> None:
 
 def test_of_two_at_once_one_runs_and_one_waits(bare_engine: sa.Engine) -> None:
     before: list[str | None] = []
-    threads = [threading.Thread(target=lambda: before.append(migrations.upgrade(bare_engine))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: before.append(migrations.upgrade(bare_engine))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
