@@ -12,11 +12,11 @@ That is exact as long as no unknown operand occurs both plainly and negated; tho
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from shared.matching.criterion import Criterion, from_match
+from shared.matching.criterion import Criterion
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 
@@ -72,58 +72,142 @@ def decode(blob: bytes) -> Tree:
 def from_record(configurations: Any) -> tuple[Tree, list[Criterion]]:
     """Read a record's `configurations`: the tree, and its criteria, numbered in order of first use.
 
-    Equal criteria get one number. Unknown fields are ignored, what is missing is empty: positions stay those
-    of the record. Use `renumber` to put ids of one's own in place of the numbers.
+    Takes the decoded value or its JSON (`bytes` or `msgspec.Raw`, which is faster). Equal criteria get one number.
+    Unknown fields are ignored and what is missing or of the wrong type is empty: positions stay those of the
+    record. Use `renumber` to put ids of one's own in place of the numbers.
     """
+    try:
+        if isinstance(configurations, bytes | msgspec.Raw):
+            listed = _json_decoder.decode(configurations)
+        else:
+            listed = msgspec.convert(configurations, list[_Configuration])
+    except msgspec.ValidationError:
+        listed = _tidy(configurations)
     reader = _Reader()
-    tree = tuple(reader.configuration(each) for each in _list(configurations))
-    return tree, list(reader.numbers)
+    return tuple([reader.configuration(each) for each in listed]), list(reader.numbers)
 
 
 def renumber(tree: Tree, ids: Sequence[int]) -> Tree:
     """The tree with `ids[n]` in place of the criterion number n; ids are at least 0 and below 2**63."""
 
-    def operand(each: Operand) -> Operand:
-        return Platform(ids[each.criterion], each.product_key) if isinstance(each, Platform) else ids[each]
-
     def node(each: Node) -> Node:
-        return Node(
-            each.every, each.negate, tuple(map(operand, each.operands)), tuple(map(node, each.children))
-        )
+        operands = [
+            ids[operand]
+            if isinstance(operand, int)
+            else Platform(ids[operand.criterion], operand.product_key)
+            for operand in each.operands
+        ]
+        return Node(each.every, each.negate, tuple(operands), tuple(map(node, each.children)))
 
-    return tuple(Configuration(each.every, each.negate, tuple(map(node, each.nodes))) for each in tree)
+    return tuple([Configuration(each.every, each.negate, tuple(map(node, each.nodes))) for each in tree])
+
+
+class _Match(msgspec.Struct, rename="camel", gc=False):
+    """An entry of `cpeMatch` as the record writes it."""
+
+    criteria: str = ""
+    vulnerable: bool = True
+    version_start_including: str | None = None
+    version_start_excluding: str | None = None
+    version_end_including: str | None = None
+    version_end_excluding: str | None = None
+    match_criteria_id: str | None = None
+
+
+class _Node(msgspec.Struct, rename="camel", gc=False):
+    operator: str = "OR"
+    negate: bool = False
+    cpe_match: list[_Match] = []
+    children: list["_Node"] = []
+
+
+class _Configuration(msgspec.Struct, rename="camel", gc=False):
+    operator: str = "OR"
+    negate: bool = False
+    nodes: list[_Node] = []
+
+
+_json_decoder = msgspec.json.Decoder(list[_Configuration])
 
 
 class _Reader:
+    """Builds a tree and numbers its criteria."""
+
     def __init__(self) -> None:
         self.numbers: dict[Criterion, int] = {}
 
-    def configuration(self, value: Any) -> Configuration:
-        if not isinstance(value, dict):
-            return Configuration(every=False, negate=False, nodes=())
-        nodes = tuple(map(self.node, _list(value.get("nodes"))))
-        return Configuration(_every(value), value.get("negate") is True, nodes)
+    def configuration(self, value: _Configuration) -> Configuration:
+        return Configuration(
+            _every(value.operator), value.negate, tuple([self.node(each) for each in value.nodes])
+        )
 
-    def node(self, value: Any) -> Node:
-        if not isinstance(value, dict):
-            return Node(every=False, negate=False, operands=())
-        operands = tuple(map(self.operand, _list(value.get("cpeMatch"))))
-        children = tuple(map(self.node, _list(value.get("children"))))
-        return Node(_every(value), value.get("negate") is True, operands, children)
+    def node(self, value: _Node) -> Node:
+        operands = tuple([self.operand(each) for each in value.cpe_match])
+        children = tuple([self.node(each) for each in value.children])
+        return Node(_every(value.operator), value.negate, operands, children)
 
-    def operand(self, value: Any) -> Operand:
-        match = value if isinstance(value, dict) else {}
-        criterion = from_match(match)
+    def operand(self, value: _Match) -> Operand:
+        criterion = Criterion(
+            value.criteria,
+            value.version_start_including,
+            value.version_start_excluding,
+            value.version_end_including,
+            value.version_end_excluding,
+            value.match_criteria_id,
+        )
         number = self.numbers.setdefault(criterion, len(self.numbers))
-        return Platform(number, criterion.index_key[0]) if match.get("vulnerable") is False else number
+        return number if value.vulnerable else Platform(number, criterion.index_key[0])
 
 
-def _list(value: Any) -> list[Any]:
+def _every(operator: str) -> bool:
+    return operator.upper() == "AND"
+
+
+def _tidy(value: Any) -> list[_Configuration]:
+    """Read what does not have the record's shape: entries of the wrong type count as missing."""
+    if isinstance(value, bytes | msgspec.Raw):
+        value = msgspec.json.decode(value)
+    return [_read(_Configuration, each, {"nodes": _tidy_nodes(each, "nodes")}) for each in _entries(value)]
+
+
+def _tidy_nodes(parent: Any, field: str) -> list[_Node]:
+    nodes = _entries(parent.get(field)) if isinstance(parent, dict) else []
+    return [
+        _read(
+            _Node,
+            each,
+            {
+                "cpe_match": [_read(_Match, match, {}) for match in _entries(_get(each, "cpeMatch"))],
+                "children": _tidy_nodes(each, "children"),
+            },
+        )
+        for each in nodes
+    ]
+
+
+def _entries(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _every(value: dict[str, Any]) -> bool:
-    return str(value.get("operator", "")).upper() == "AND"
+def _get(value: Any, field: str) -> Any:
+    return value.get(field) if isinstance(value, dict) else None
+
+
+_Read = TypeVar("_Read", _Match, _Node, _Configuration)
+
+
+def _read(kind: type[_Read], value: Any, lists: dict[str, Any]) -> _Read:
+    """A struct of the fields that have the type they should, `lists` being read already."""
+    known: dict[str, Any] = dict(lists)
+    for field in msgspec.structs.fields(kind):
+        found = _get(value, field.encode_name)
+        if field.name not in lists and isinstance(found, str | bool) and type(found) in _types(field.type):
+            known[field.name] = found
+    return kind(**known)
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    return (bool,) if annotation is bool else (str,)
 
 
 def operands(tree: Tree) -> Iterator[tuple[Path, Operand]]:

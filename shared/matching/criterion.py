@@ -1,7 +1,5 @@
 """A criterion: one CPE match string with its range, as NVD's configurations list them under `cpeMatch`."""
 
-from typing import Any
-
 import msgspec
 
 from shared.matching import cpe
@@ -74,20 +72,3 @@ def version_key(name: cpe.Name) -> str:
     if update not in {cpe.ANY, cpe.NA}:
         version = vendor.join(version, update)
     return vendor.normal(version)
-
-
-_FIELDS = (
-    "criteria",
-    "versionStartIncluding",
-    "versionStartExcluding",
-    "versionEndIncluding",
-    "versionEndExcluding",
-    "matchCriteriaId",
-)
-
-
-def from_match(match: dict[str, Any]) -> Criterion:
-    """Read one entry of NVD's `cpeMatch`; what is not text or is empty counts as absent."""
-    values = (match.get(field) for field in _FIELDS)
-    texts = [value if isinstance(value, str) and value else None for value in values]
-    return Criterion(texts[0] or "", *texts[1:])
