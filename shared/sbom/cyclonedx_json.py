@@ -88,8 +88,8 @@ def read(probe: Probe, limits: Limits) -> Document:
     document = probe.json or Envelope()
     version = _spec_version(document)
     counting = Builder(limits)
-    for count, (where, _) in enumerate(_all(document, counting), 1):
-        counting.check_count(where, count)
+    for raw in (document.metadata, document.components):
+        elements.count(raw, _all(document, counting), counting)
     builder = Builder(limits)
     for where, view in _all(document, builder):
         component = _component(where, view, builder)

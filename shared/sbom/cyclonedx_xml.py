@@ -22,7 +22,9 @@ _COMPONENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?component[\s/>]")
 _PIECE: Final = 1 << 18
 # A single tag, attribute or comment may be so long: older parsers begin it anew with every piece.
 _LONGEST_TOKEN: Final = 1 << 20
-_STEPS_PER_ELEMENT: Final = 4
+_STEPS_PER_ELEMENT: Final = 6
+# Every name of a tag or an attribute stays in memory; the schema has some 200.
+_MOST_NAMES: Final = 5_000
 # Of one text so much is gathered, blanks included; far more than is kept.
 _LONGEST_TEXT: Final = 1 << 16
 
@@ -41,6 +43,7 @@ def read(probe: Probe, limits: Limits) -> Document:
             target.builder.check_count("the document", count)
     parser = XMLParser(target=target, encoding=probe.encoding, forbid_dtd=True)
     target.parser = parser.parser
+    parser.parser.DefaultHandlerExpand = None  # It is only told of comments and the like.
     try:
         for start in range(0, len(buffer), _PIECE):
             parser.feed(bytes(buffer[start : start + _PIECE]))
@@ -104,6 +107,10 @@ class _Target:
         self._version: str | None = None
         self._text: list[str] | None = None
         self._text_length = 0
+        self._names: dict[str, str] = {}
+        self._attributes: set[str] = set()
+        self._steps, self._most_steps = 0, limits.steps
+        self._deepest = 4 * limits.depth
 
     def where(self) -> str:
         """Say where the parser is."""
@@ -111,20 +118,30 @@ class _Target:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
-        self.builder.step("the document", _STEPS_PER_ELEMENT)
-        namespace, _, local = tag.rpartition("}")
+        self._steps += _STEPS_PER_ELEMENT + len(attributes)
+        if self._steps > self._most_steps:
+            self.builder.step(self.where(), self._steps)
         path = self._path
-        if not path:
-            self._version = _spec_version(local, namespace, self.where())
-        # Elements of other namespaces may have any name: none of ours.
-        path.append(local if namespace.startswith(_NAMESPACE) else "")
-        if len(path) > 4 * self.builder.limits.depth:
-            raise SbomError(self.where(), "the elements are nested too deep")
+        local = self._names.get(tag)
+        if local is None:
+            local = self._new_name(tag)
+        path.append(local)
+        if attributes:
+            self._attributes.update(attributes)
+        frames = self._frames
+        if len(path) > self._deepest or len(self._attributes) > _MOST_NAMES:
+            raise SbomError(self.where(), "the elements are nested too deep or have too many attributes")
         self._text = None
-        if path[-1] == "component" and self._is_component():
-            self._open(attributes)
-        elif self._frames and self._is_wanted(attributes):
+        if local == "component":
+            if self._is_component():
+                self._open(attributes)
+        elif frames and len(path) - frames[-1].depth <= 3 and self._is_wanted(attributes):
             self._text, self._text_length = [], 0
+
+    def start_ns(self, prefix: str, _address: str) -> None:
+        """A namespace is declared: on an element, but not told among its attributes."""
+        self._steps += _STEPS_PER_ELEMENT
+        self._attributes.add(f"xmlns:{prefix}")
 
     def end(self, _tag: str) -> None:
         """An element ends."""
@@ -139,6 +156,7 @@ class _Target:
 
     def data(self, data: str) -> None:
         """A piece of text comes."""
+        self._steps += 1
         if self._text is not None and self._text_length <= _LONGEST_TEXT:
             self._text.append(data)
             self._text_length += len(data)
@@ -154,6 +172,16 @@ class _Target:
         name = self._subject.name if self._subject else None
         version = self._subject.version if self._subject else None
         return self.builder.document(Format.CYCLONEDX_XML, self._version or "", name, version)
+
+    def _new_name(self, tag: str) -> str:
+        """Give a tag's name; elements of other namespaces may have any name: none of ours."""
+        namespace, _, local = tag.rpartition("}")
+        if not self._path:
+            self._version = _spec_version(local, namespace, self.where())
+        if len(self._names) >= _MOST_NAMES:
+            raise SbomError(self.where(), f"there are more than {_MOST_NAMES:,} different elements")
+        name = self._names[tag] = local if namespace.startswith(_NAMESPACE) else ""
+        return name
 
     def _is_component(self) -> bool:
         path = self._path

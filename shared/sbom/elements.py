@@ -9,6 +9,7 @@ are refused with the whole document, wherever they stand.
 
 import re
 from collections.abc import Iterator
+from functools import reduce
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,12 +25,18 @@ ABSENT: Final = Raw(b"null")
 """What a member that is not there holds: it reads like null."""
 LARGE: Final = 256 * 1024
 """From so many bytes on an object is read member by member, and a list of details not at all."""
-# The next bracket, strings jumped over. Only ever used on what is known to be JSON.
-_BRACKET: Final = re.compile(rb'(?:[^][{}"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([][{}])', re.DOTALL)
+# All three are only ever used on what is known to be JSON, and try nothing twice.
+_FLAT: Final = rb'(?:[^][{}"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_BRACKET: Final = re.compile(_FLAT + rb"([][{}])", re.DOTALL)
+# An object with up to four levels of brackets in it.
+_SHALLOW: Final = re.compile(
+    rb"[{[]%b[]}]" % reduce(lambda inner, flat: rb"(?:%b[{[]%b[]}])*+%b" % (flat, inner, flat), [_FLAT] * 5),
+    re.DOTALL,
+)
 _OFFSET: Final = re.compile(r" \(byte (\d+)\)$")
 _OPENING: Final = (b"{", b"[")
-# A slice that is walked again, because it is nested, costs a step for so many bytes.
-_BYTES_PER_STEP: Final = 64
+# Bytes cost too: what is nested deeply is walked once for each level.
+_BYTES_PER_STEP: Final = 32
 
 
 class Envelope(msgspec.Struct, rename="camel"):
@@ -150,23 +157,51 @@ def objects(raw: Raw, where: str, builder: Builder) -> Iterator[tuple[str, memor
     if kind != "a list":
         builder.skip(where, f"it is {kind}, not a list")
         return
-    builder.step(where, len(view) // _BYTES_PER_STEP)
-    depth, start, index, end = 0, 0, 0, 1
-    for found in _BRACKET.finditer(view, 1):
-        builder.step(where)
-        if found[1] in _OPENING:
-            depth += 1
-            if depth == 1:
-                start = found.end() - 1
-                index += _between(view[end:start], f"{where}[{index}]", builder)
-        else:
-            depth -= 1
-            if depth == 0:
-                end = found.end()
-                yield f"{where}[{index}]", view[start:end]
-            elif depth < 0:
-                _between(view[end : found.end() - 1], f"{where}[{index}]", builder)
-                return
+    builder.step(where, _occurrences(view, b'"') // 2 + _openings(view) + len(view) // _BYTES_PER_STEP)
+    index, end = 0, 1
+    while True:
+        found = _BRACKET.match(view, end)
+        if found is None:
+            return  # Not reached with JSON.
+        index += _between(view[end : found.end() - 1], f"{where}[{index}]", builder)
+        if found[1] not in _OPENING:
+            return
+        start = found.end() - 1
+        path = f"{where}[{index}]"
+        end = _end_of(view, start)
+        yield path, view[start:end]
+
+
+def count(raw: Raw, walk: Iterator[tuple[str, memoryview]], builder: Builder) -> None:
+    """Refuse a list of too many objects before anything is built of them.
+
+    There are no more of them than opening brackets, which are counted at a glance; only when there are
+    too many brackets are the objects walked.
+    """
+    if _openings(memoryview(raw)) > builder.limits.components:
+        for found, (where, _) in enumerate(walk, 1):
+            builder.check_count(where, found)
+
+
+def _openings(view: memoryview) -> int:
+    return _occurrences(view, b"{") + _occurrences(view, b"[")
+
+
+def _occurrences(view: memoryview, byte: bytes) -> int:
+    return sum(bytes(view[at : at + LARGE]).count(byte) for at in range(0, len(view), LARGE))
+
+
+def _end_of(view: memoryview, start: int) -> int:
+    """Find where the object that starts here ends: at once when it is shallow, else bracket by bracket."""
+    shallow = _SHALLOW.match(view, start)
+    if shallow is not None:
+        return shallow.end()
+    depth = 0
+    for found in _BRACKET.finditer(view, start):
+        depth += 1 if found[1] in _OPENING else -1
+        if depth == 0:
+            return found.end()
+    return len(view)  # Not reached with JSON.
 
 
 def _between(gap: memoryview, where: str, builder: Builder) -> int:

@@ -44,8 +44,8 @@ class Limits:
     """Characters of one name, version, purl, CPE or other text that is kept."""
     cpes: int = 500
     """CPE names of one component."""
-    steps: int = 4_000_000
-    """Small pieces looked at one by one: JSON brackets, tag-value lines, a quarter of that XML elements."""
+    steps: int = 6_000_000
+    """Small pieces: texts and brackets in JSON; elsewhere lines and tags, which weigh more."""
     skipped: int = 1_000
     """Entries in the list of what was skipped; the rest is counted in a last entry."""
 

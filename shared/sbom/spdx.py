@@ -7,7 +7,8 @@ that one gives the document its name and version; otherwise the document's own n
 
 from typing import Final
 
-from shared.sbom.model import Component, SbomError
+from shared.sbom.builder import Builder
+from shared.sbom.model import Component, Limits, SbomError
 
 VERSIONS: Final = ("SPDX-2.2", "SPDX-2.3")
 _NOTHING: Final = frozenset({"NOASSERTION", "NONE", ""})
@@ -31,17 +32,27 @@ class Identifiers:
     all, and tools differ in how they spell the category.
     """
 
-    def __init__(self) -> None:
-        self.purls: list[str] = []
+    def __init__(self, limits: Limits) -> None:
+        self.purl: str | None = None
         self.cpes: list[str] = []
+        self._most = limits.cpes + 1
+        self._more_purls = 0
 
     def take(self, kind: str, locator: str) -> None:
         """Take one reference, whatever it refers to."""
         kind = kind.rpartition("/")[2].lower()  # 2.2 allows the type as an address that ends so.
         if kind == "purl":
-            self.purls.append(locator)
-        elif kind in _CPE_TYPES:
+            if self.purl is None:
+                self.purl = locator
+            elif self.purl != locator:
+                self._more_purls += 1
+        elif kind in _CPE_TYPES and len(self.cpes) < self._most:
             self.cpes.append(locator)
+
+    def report(self, where: str, builder: Builder) -> None:
+        """List what a component has no room for."""
+        if self._more_purls:
+            builder.skip(where, f"it has {self._more_purls + 1} purls; only the first is kept")
 
 
 def component(
@@ -58,7 +69,7 @@ def component(
     return Component(
         name=name or "",
         version=asserted(version),
-        purl=identifiers.purls[0] if identifiers.purls else None,
+        purl=identifiers.purl,
         cpes=tuple(identifiers.cpes),
         type=purpose.strip().lower().replace("_", "-") if purpose else None,
         bom_ref=identifier,

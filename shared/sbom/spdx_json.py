@@ -72,8 +72,7 @@ def read(probe: Probe, limits: Limits) -> Document:
     builder = Builder(limits)
     version = _spec_version(document)
     counting = Builder(limits)
-    for count, (where, _) in enumerate(elements.objects(document.packages, "packages", counting), 1):
-        counting.check_count(where, count)
+    elements.count(document.packages, elements.objects(document.packages, "packages", counting), counting)
     for where, view in elements.objects(document.packages, "packages", builder):
         component = _package(where, view, builder)
         if component is not None:
@@ -100,7 +99,7 @@ def _package(where: str, view: memoryview, builder: Builder) -> Component | None
         except msgspec.ValidationError:
             pass
         else:
-            return _from_strict(strict)
+            return _from_strict(where, strict, builder)
     try:
         loose = _LOOSE.decode(view)
     except msgspec.ValidationError:
@@ -109,11 +108,11 @@ def _package(where: str, view: memoryview, builder: Builder) -> Component | None
     return _from_loose(where, loose, builder)
 
 
-def _from_strict(strict: _Strict) -> Component:
+def _from_strict(where: str, strict: _Strict, builder: Builder) -> Component:
     return spdx.component(
         name=strict.name,
         version=strict.version_info,
-        identifiers=_identifiers(strict.external_refs or []),
+        identifiers=_identifiers(where, strict.external_refs or [], builder),
         purpose=strict.primary_package_purpose,
         identifier=strict.identifier,
         licences=(strict.license_declared, strict.license_concluded),
@@ -130,7 +129,9 @@ def _from_loose(where: str, loose: _Loose, builder: Builder) -> Component | None
     return spdx.component(
         name=name,
         version=version,
-        identifiers=_identifiers(members.entries("externalRefs", loose.external_refs, _Reference)),
+        identifiers=_identifiers(
+            where, members.entries("externalRefs", loose.external_refs, _Reference), builder
+        ),
         purpose=members.text("primaryPackagePurpose", loose.primary_package_purpose),
         identifier=members.text("SPDXID", loose.identifier),
         licences=(
@@ -140,10 +141,11 @@ def _from_loose(where: str, loose: _Loose, builder: Builder) -> Component | None
     )
 
 
-def _identifiers(references: list[_Reference]) -> spdx.Identifiers:
-    identifiers = spdx.Identifiers()
+def _identifiers(where: str, references: list[_Reference], builder: Builder) -> spdx.Identifiers:
+    identifiers = spdx.Identifiers(builder.limits)
     for reference in references:
         identifiers.take(reference.reference_type, reference.reference_locator)
+    identifiers.report(where, builder)
     return identifiers
 
 

@@ -1,7 +1,7 @@
 """SPDX 2.2 and 2.3 as tags and values. What counts as a component is said in `shared.sbom.spdx`.
 
-One expression jumps from one line of interest to the next; texts between <text> and </text> are jumped
-over whole, so that a line in a licence that looks like a tag is none.
+The document is gone through line by line; a text between <text> and </text> counts as part of its line,
+so that a line in a licence that looks like a tag is none.
 """
 
 import re
@@ -14,13 +14,20 @@ from shared.sbom.probe import Probe
 from shared.sbom.source import Buffer, check_utf8, line_at
 
 _TAGS: Final = (
-    rb"SPDXVersion|DocumentName|PackageName|SPDXID|PackageVersion|PackageLicenseDeclared|PackageLicenseConcluded"
-    rb"|PrimaryPackagePurpose|ExternalRef|FileName|SnippetSPDXID|LicenseID|Relationship"
+    rb"[ \t]*+(?P<tag>Package(?:Name|Version|LicenseDeclared|LicenseConcluded)|PrimaryPackagePurpose|SPDXID"
+    rb"|ExternalRef|Relationship|FileName|SnippetSPDXID|LicenseID|SPDXVersion|DocumentName):"
 )
+# From one line of interest to the next. Only ever matched at the beginning of a line, nothing tried twice.
 _LINE: Final = re.compile(
-    rb"^(?P<tag>" + _TAGS + rb"):[ \t]*+(?P<value><text>.*?(?:</text>|\Z)|[^\r\n]*+)|<text>.*?(?:</text>|\Z)",
-    re.MULTILINE | re.DOTALL,
+    rb"(?:(?!" + _TAGS.replace(b"?P<tag>", b"?:") + rb")"
+    rb"(?:\#[^\n]*+|[^\n:]*+:[ \t]*+<text>.*?(?:</text>|\Z)[^\n]*+|[^\n]*+)\n)*+"
+    + _TAGS
+    + rb"[ \t]*+(?P<value><text>.*?(?:</text>|\Z)|[^\n]*+)[^\n]*+\n?+",
+    re.DOTALL,
 )
+_STEPS_PER_LINE: Final = 4
+# What follows them belongs to a file, a snippet or a licence, no longer to the package before.
+_OTHER_THINGS: Final = frozenset({b"FileName", b"SnippetSPDXID", b"LicenseID"})
 _HEAD: Final = re.compile(rb"^SPDXVersion:", re.MULTILINE)
 _HEAD_WITHIN: Final = 64 * 1024
 _PACKAGE: Final = re.compile(rb"^PackageName:", re.MULTILINE)
@@ -34,11 +41,11 @@ def recognises(probe: Probe) -> bool:
 class _Package:
     """A package whose lines are being gathered."""
 
-    def __init__(self, where: str, name: str | None) -> None:
+    def __init__(self, where: str, name: str, limits: Limits) -> None:
         self.where = where
         self.name = name
-        self.first: dict[str, str] = {}
-        self.identifiers = spdx.Identifiers()
+        self.first: dict[bytes, str] = {}
+        self.identifiers = spdx.Identifiers(limits)
 
 
 class _Reader:
@@ -52,19 +59,20 @@ class _Reader:
         self.described: set[str] = set()
         self._package: _Package | None = None
         self._counted_to, self._lines = 0, 1
+        self._longest = 4 * limits.text + 4
 
-    def take(self, tag: str, value: bytes, offset: int) -> None:
+    def take(self, tag: bytes, value: bytes, offset: int) -> None:
         """Take one line."""
-        if tag == "PackageName":
-            self.close()
-            self._package = _Package(self._line(offset), self._text(value))
-        elif tag in ("FileName", "SnippetSPDXID", "LicenseID"):
-            self.close()
-        elif tag == "Relationship":
+        if tag == b"Relationship":
             self._relationship(value)
-        elif tag == "SPDXVersion":
+        elif tag == b"PackageName":
+            self.close()
+            self._package = _Package(self._line(offset), self._text(value), self.builder.limits)
+        elif tag in _OTHER_THINGS:
+            self.close()
+        elif tag == b"SPDXVersion":
             self.version = self.version or self._text(value)
-        elif tag == "DocumentName":
+        elif tag == b"DocumentName":
             self.title = self.title or self._text(value)
         elif self._package is not None:
             self._detail(self._package, tag, value)
@@ -74,16 +82,17 @@ class _Reader:
         package, self._package = self._package, None
         if package is None:
             return
-        first = package.first
+        package.identifiers.report(package.where, self.builder)
+        first = package.first.get
         self.builder.add(
             package.where,
             spdx.component(
                 name=package.name,
-                version=first.get("PackageVersion"),
+                version=first(b"PackageVersion"),
                 identifiers=package.identifiers,
-                purpose=first.get("PrimaryPackagePurpose"),
-                identifier=first.get("SPDXID"),
-                licences=(first.get("PackageLicenseDeclared"), first.get("PackageLicenseConcluded")),
+                purpose=first(b"PrimaryPackagePurpose"),
+                identifier=first(b"SPDXID"),
+                licences=(first(b"PackageLicenseDeclared"), first(b"PackageLicenseConcluded")),
             ),
         )
 
@@ -93,9 +102,9 @@ class _Reader:
         self._counted_to = offset
         return f"line {self._lines}"
 
-    def _detail(self, package: _Package, tag: str, value: bytes) -> None:
+    def _detail(self, package: _Package, tag: bytes, value: bytes) -> None:
         text = self._text(value)
-        if tag != "ExternalRef":
+        if tag != b"ExternalRef":
             package.first.setdefault(tag, text)
             return
         parts = text.split(maxsplit=2)
@@ -105,16 +114,17 @@ class _Reader:
             self.builder.skip(package.where, "an ExternalRef has not three parts")
 
     def _relationship(self, value: bytes) -> None:
-        parts = value.split(maxsplit=3)
-        if len(parts) >= 3 and parts[1] in (b"DESCRIBES", b"DESCRIBED_BY") and len(self.described) < 2:
-            ends = {self._text(parts[0]), self._text(parts[2])}
-            self.described |= ends - {"SPDXRef-DOCUMENT"}
+        if b"DESCRIBE" not in value or len(self.described) > 1:
+            return
+        parts = self._text(value).split(maxsplit=3)
+        if len(parts) >= 3 and parts[1] in ("DESCRIBES", "DESCRIBED_BY"):
+            self.described |= {parts[0], parts[2]} - {"SPDXRef-DOCUMENT"}
 
     def _text(self, value: bytes) -> str:
         if value.startswith(b"<text>"):
             value = value.removeprefix(b"<text>").removesuffix(b"</text>")
-        # One character more than is kept shows the builder that it is too long.
-        return value[: 4 * self.builder.limits.text + 4].decode(errors="ignore").strip()
+        # More than is kept, so that the builder sees that it is too long, but not without end.
+        return value[: self._longest].decode(errors="ignore").strip()
 
 
 def read(probe: Probe, limits: Limits) -> Document:
@@ -125,12 +135,13 @@ def read(probe: Probe, limits: Limits) -> Document:
     for count, found in enumerate(_PACKAGE.finditer(buffer), 1):
         if count > limits.components:
             reader.builder.check_count(line_at(buffer, found.start()), count)
-    for line in _LINE.finditer(buffer):
-        reader.builder.step("the document")
-        if line["tag"] is not None:
-            reader.take(line["tag"].decode(), line["value"], line.start())
-            if reader.version is not None and reader.version not in spdx.VERSIONS:
-                break
+    reader.builder.step("the document", _STEPS_PER_LINE * buffer.count(b"\n"))
+    line = _LINE.match(buffer)
+    while line is not None:
+        reader.take(line["tag"], line["value"], line.start("tag"))
+        if reader.version is not None and reader.version not in spdx.VERSIONS:
+            break
+        line = _LINE.match(buffer, line.end())
     version = spdx.check_version("SPDXVersion", reader.version)
     reader.close()
     if not reader.builder.components and not reader.title:
