@@ -4,6 +4,7 @@ A message may be lost, doubled, late or out of order. The sweeper rings again fo
 fail: it gives up within a second and says so in its answer.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 import dramatiq
@@ -23,6 +24,8 @@ Ringer = Callable[[Sequence[Ring]], bool]
 
 HEARTBEAT_MILLISECONDS = 10_000
 """After this long without a sign the broker hands a dead worker's messages on. Our lease decides, not the broker."""
+_ASKER = "asker-"
+"""What the broker's name of a process begins with that asks for work but does none."""
 ALWAYS = 1_000_000
 """`maintenance_chance` in parts per million: look for dead workers at every fetch (the default needs minutes to hit)."""
 
@@ -81,7 +84,19 @@ def make_ringer(broker: RedisBroker) -> Ringer:
 
 def open_doorbell(url: str) -> Ringer:
     """A ringer with a connection of its own, for processes that ask for work but do none."""
-    return make_ringer(make_broker(url, timeout=0.5))
+    broker = make_broker(url, timeout=0.5)
+    broker.broker_id = f"{_ASKER}{broker.broker_id}"
+    return make_ringer(broker)
+
+
+def workers_alive(client: redis.Redis, namespace: str = "dramatiq") -> int:
+    """How many worker processes have shown a sign of life lately; raises redis.RedisError when Redis is away.
+
+    Every broker leaves such signs, those who only ask too: they bear a name of their own.
+    """
+    since = time.time() * 1000 - HEARTBEAT_MILLISECONDS
+    names = client.zrangebyscore(f"{namespace}:__heartbeats__", since, "+inf")
+    return sum(not name.decode().startswith(_ASKER) for name in names)
 
 
 def waiting(broker: RedisBroker, queue: str) -> int:

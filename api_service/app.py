@@ -1,0 +1,48 @@
+"""`create_app`: a list of what is wired."""
+
+import threading
+
+from flask import Flask
+
+from api_service import context, errors, hooks, openapi
+from api_service.context import Parts
+from api_service.metrics import Metrics
+from api_service.resources import tokens, users
+from shared import credentials, database
+from shared.database import Sessions, make_engine, make_sessions
+from shared.doorbell import connect, open_doorbell
+from shared.settings import Settings
+
+BLUEPRINTS = (
+    tokens.blueprint,
+    users.blueprint,
+)
+"""Every noun, in the order of the documentation."""
+
+
+def create_app(settings: Settings, sessions: Sessions | None = None) -> Flask:
+    """The WSGI application. Tests hand in sessions of their own, whose ringer may be a fake."""
+    if sessions is None:
+        sessions = make_sessions(make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url))
+    parts = Parts(
+        settings=settings,
+        sessions=sessions,
+        redis=connect(settings.redis_url, timeout=0.5),
+        long_lived=threading.BoundedSemaphore(max(1, settings.api_threads // 2)),
+    )
+    app = Flask("api_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_document_bytes
+    context.install(app, parts)
+    hooks.install(app, Metrics(sessions))
+    errors.install(app)
+    api = openapi.install(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    return app
+
+
+def make_first_admin(settings: Settings, sessions: Sessions) -> None:
+    """Let `VEDETTE_ADMIN_TOKEN` in, when it is set."""
+    if settings.admin_token is not None:
+        with database.transaction(sessions) as session:
+            credentials.ensure_admin(session, settings.admin_token.get_secret_value())

@@ -1,0 +1,75 @@
+"""A bearer token becomes a principal; `require` says which role an operation needs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import structlog
+from flask import g, request
+
+from api_service.context import sessions
+from api_service.services import tokens
+from api_service.services.tokens import Principal
+from shared import database
+from shared.errors import Forbidden, Unauthorized
+from shared.models.user import Role
+
+View = Callable[..., Any]
+
+MAX_TOKEN_LENGTH = 256
+
+
+def require(role: Role) -> Callable[[View], View]:
+    """Let only principals with this role, or a greater one, through."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            who = _authenticate()
+            if not who.role.includes(role):
+                raise Forbidden(f"This needs the role {role}; yours is {who.role}.")
+            return view(*args, **kwargs)
+
+        guarded.required_role = role  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Let everybody through, token or not."""
+
+    @wraps(view)
+    def opened(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    opened.required_role = None  # type: ignore[attr-defined]
+    return opened
+
+
+def principal() -> Principal:
+    """Who sends this request; only within operations that `require` a role."""
+    who: Principal = g.principal
+    return who
+
+
+def _authenticate() -> Principal:
+    text = _bearer_token()
+    with database.reading(sessions()) as session:
+        who, is_due = tokens.authenticate(session, text)
+    if is_due:
+        with database.transaction(sessions()) as session:
+            tokens.note_use(session, who.token_id)
+    g.principal = who
+    structlog.contextvars.bind_contextvars(user_id=str(who.user_id))
+    return who
+
+
+def _bearer_token() -> str:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    text = text.strip()
+    if scheme.lower() != "bearer" or not text:
+        raise Unauthorized("Send a token: Authorization: Bearer <token>.")
+    if len(text) > MAX_TOKEN_LENGTH:
+        raise Unauthorized("The token is wrong, expired or revoked.")
+    return text
