@@ -22,6 +22,7 @@ class Builder:
         self.components: list[Component] = []
         self._skipped: list[Skipped] = []
         self._unlisted = 0
+        self._left_out = 0
         self._steps = 0
 
     def skip(self, where: str, why: str) -> None:
@@ -30,6 +31,22 @@ class Builder:
             self._skipped.append(Skipped(where, why))
         else:
             self._unlisted += 1
+
+    def leave_out(self, where: str, why: str) -> None:
+        """List a whole component that cannot be used.
+
+        A document of which nothing can be used is refused: read as empty, it would look as if all
+        software had been removed.
+        """
+        self.skip(where, f"the component is left out: {why}")
+        self._left_out += 1
+        if self._left_out > self.limits.skipped:
+            self._check_some_are_usable()
+
+    def _check_some_are_usable(self) -> None:
+        if self._left_out and not self.components:
+            first = self._skipped[0]
+            raise SbomError(first.where, f"none of the components can be used; of the first: {first.why}")
 
     def step(self, where: str, count: int = 1) -> None:
         """Count work, and refuse a document that asks for far more of it than its size explains."""
@@ -64,18 +81,18 @@ class Builder:
         name = self.text(where, "name", raw.name) or self._name_from(where, purl)
         version = self.text(where, "version", raw.version)
         if name is None or (version is None and raw.version is not None and raw.version.strip()):
-            self.skip(where, "the component is left out: it has no usable " + ("version" if name else "name"))
+            self.leave_out(where, "it has no usable " + ("version" if name else "name"))
             return None
         if purl is not None and not _name_in(purl):
             self.skip(where, f"the purl is kept but is not valid: {_shown(purl)}")
         return Component(
             name=name,
             version=version,
-            group=self.text(where, "group", raw.group),
+            group=self.text(where, "group", raw.group) if raw.group else None,
             purl=purl,
             cpes=self._cpes(where, raw.cpes) if raw.cpes else (),
-            type=self.text(where, "type", raw.type),
-            bom_ref=self.text(where, "reference", raw.bom_ref),
+            type=self.text(where, "type", raw.type) if raw.type else None,
+            bom_ref=self.text(where, "reference", raw.bom_ref) if raw.bom_ref else None,
             licences=self._several(where, "licence", raw.licences) if raw.licences else (),
         )
 
@@ -97,7 +114,8 @@ class Builder:
         return repaired or None
 
     def document(self, form: Format, spec_version: str, name: str | None, version: str | None) -> Document:
-        """Close the list."""
+        """Close the list; raise `SbomError` when there was something to list but nothing is left."""
+        self._check_some_are_usable()
         described_name = self.text("the described thing", "name", name)
         described_version = self.text("the described thing", "version", version)
         skipped = self._skipped

@@ -87,6 +87,7 @@ def read(probe: Probe, limits: Limits) -> Document:
     """Read the components, nested ones included, in document order."""
     document = probe.json or Envelope()
     version = _spec_version(document)
+    elements.check_list(document.components, "components")
     counting = Builder(limits)
     for raw in (document.metadata, document.components):
         elements.count(raw, _all(document, counting), counting)
@@ -148,7 +149,7 @@ def _component(where: str, view: memoryview, builder: Builder) -> Component | No
     try:
         loose = _LOOSE.decode(view)
     except msgspec.ValidationError:
-        builder.skip(where, f"it is {elements.kind_of(view)}, not a component")
+        builder.leave_out(where, f"it is {elements.kind_of(view)}, not a component")
         return None
     return _from_loose(where, loose, builder)
 
@@ -171,7 +172,7 @@ def _from_loose(where: str, loose: _Loose, builder: Builder) -> Component | None
     try:
         name, version = members.needed(loose.name), members.needed(loose.version)
     except elements.UnusableError as error:
-        builder.skip(where, f"the component is left out: its name or version {error}")
+        builder.leave_out(where, f"its name or version {error}")
         return None
     return Component(
         name=name or "",

@@ -17,7 +17,7 @@ from shared.sbom.cyclonedx_json import CPE_PROPERTIES, VERSIONS
 from shared.sbom.model import Component, Document, Format, Limits, SbomError
 from shared.sbom.probe import Probe
 
-_NAMESPACE: Final = "{http://cyclonedx.org/schema/bom/"
+_NAMESPACE: Final = "http://cyclonedx.org/schema/bom/"
 _COMPONENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?component[\s/>]")
 _PIECE: Final = 1 << 18
 # A single tag, attribute or comment may be so long: older parsers begin it anew with every piece.
@@ -25,6 +25,12 @@ _LONGEST_TOKEN: Final = 1 << 20
 _STEPS_PER_ELEMENT: Final = 6
 # Every name of a tag or an attribute stays in memory; the schema has some 200.
 _MOST_NAMES: Final = 5_000
+_PLAINER: Final = {
+    "no element found": "it ends too early",
+    "unclosed token": "it ends too early",
+    "unclosed CDATA section": "it ends too early",
+    "not well-formed (invalid token)": "there is a character that cannot stand here",
+}
 # Of one text so much is gathered, blanks included; far more than is kept.
 _LONGEST_TEXT: Final = 1 << 16
 
@@ -37,13 +43,11 @@ def recognises(probe: Probe) -> bool:
 def read(probe: Probe, limits: Limits) -> Document:
     """Read the components, nested ones included, in document order."""
     buffer = probe.buffer
-    target = _Target(limits)
     for count, _ in enumerate(_COMPONENT.finditer(buffer), 1):
         if count > 2 * limits.components:  # Components elsewhere, as in pedigrees, are not counted.
-            target.builder.check_count("the document", count)
-    parser = XMLParser(target=target, encoding=probe.encoding, forbid_dtd=True)
-    target.parser = parser.parser
-    parser.parser.DefaultHandlerExpand = None  # It is only told of comments and the like.
+            Builder(limits).check_count("the document", count)
+    parser = XMLParser(target=object(), encoding=probe.encoding, forbid_dtd=True)
+    target = _Target(parser.parser, limits)
     try:
         for start in range(0, len(buffer), _PIECE):
             parser.feed(bytes(buffer[start : start + _PIECE]))
@@ -59,6 +63,7 @@ def read(probe: Probe, limits: Limits) -> Document:
     except ParseError as error:
         line, column = error.position
         reason = str(error).partition(":")[0]
+        reason = _PLAINER.get(reason, reason)
         raise SbomError(f"line {line}, column {column + 1}", f"the XML is malformed: {reason}") from None
     except (LookupError, ValueError) as error:
         raise SbomError(target.where(), f"the XML cannot be decoded: {error}") from None
@@ -96,8 +101,15 @@ class _Frame:
 class _Target:
     """Receives the parser's events. Where an element stands is told by its depth below its component."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.parser: Any = None
+    def __init__(self, parser: Any, limits: Limits) -> None:
+        self.parser = parser
+        # Set on the parser itself: the layer between costs as much as all the rest.
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.StartNamespaceDeclHandler = self.start_ns
+        parser.CharacterDataHandler = self.data
+        parser.DefaultHandlerExpand = None  # It is only told of comments and the like.
+        parser.ordered_attributes = False
         self.builder = Builder(limits)
         self._path: list[str] = []
         self._frames: list[_Frame] = []
@@ -138,7 +150,7 @@ class _Target:
         elif frames and len(path) - frames[-1].depth <= 3 and self._is_wanted(attributes):
             self._text, self._text_length = [], 0
 
-    def start_ns(self, prefix: str, _address: str) -> None:
+    def start_ns(self, prefix: str | None, _address: str | None) -> None:
         """A namespace is declared: on an element, but not told among its attributes."""
         self._steps += _STEPS_PER_ELEMENT
         self._attributes.add(f"xmlns:{prefix}")
@@ -160,9 +172,6 @@ class _Target:
         if self._text is not None and self._text_length <= _LONGEST_TEXT:
             self._text.append(data)
             self._text_length += len(data)
-
-    def close(self) -> None:
-        """The document ends."""
 
     def document(self) -> Document:
         """Give what was read, outer components before those nested in them."""

@@ -148,6 +148,12 @@ class Members:
         return found
 
 
+def check_list(raw: Raw, where: str) -> None:
+    """Refuse a document whose main list is something else."""
+    if kind_of(raw) not in ("a list", "null"):
+        raise SbomError(where, f"it is {kind_of(raw)}, not a list")
+
+
 def objects(raw: Raw, where: str, builder: Builder) -> Iterator[tuple[str, memoryview]]:
     """Walk the objects (or lists) of a list as slices, however long it is, with the path of each."""
     view = memoryview(raw)
@@ -212,7 +218,7 @@ def _between(gap: memoryview, where: str, builder: Builder) -> int:
         commas += piece.count(b",")
         clean = clean and not piece.strip(b" \t\r\n,")
     if not clean:
-        builder.skip(where, "one or more entries from here on are not objects")
+        builder.leave_out(where, "one or more entries from here on are not objects")
     return commas
 
 

@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 class SbomError(ValueError):
     """The document as a whole cannot be read. `where` is a place in it, `why` a reason for its sender."""
@@ -53,12 +55,12 @@ class Limits:
 DEFAULT = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(msgspec.Struct, frozen=True, gc=False):
     """One piece of software as the document lists it.
 
     Texts are stripped and free of control characters, but not judged: an invalid purl or CPE is kept
-    and also named under the document's `skipped`.
+    and also named under the document's `skipped`. (A struct and not a dataclass because 200,000 of them
+    are made in a third of the time; it is immutable, compares by value and has slots all the same.)
     """
 
     name: str

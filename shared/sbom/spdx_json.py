@@ -71,6 +71,7 @@ def read(probe: Probe, limits: Limits) -> Document:
     document = probe.json or Envelope()
     builder = Builder(limits)
     version = _spec_version(document)
+    elements.check_list(document.packages, "packages")
     counting = Builder(limits)
     elements.count(document.packages, elements.objects(document.packages, "packages", counting), counting)
     for where, view in elements.objects(document.packages, "packages", builder):
@@ -103,7 +104,7 @@ def _package(where: str, view: memoryview, builder: Builder) -> Component | None
     try:
         loose = _LOOSE.decode(view)
     except msgspec.ValidationError:
-        builder.skip(where, f"it is {elements.kind_of(view)}, not a package")
+        builder.leave_out(where, f"it is {elements.kind_of(view)}, not a package")
         return None
     return _from_loose(where, loose, builder)
 
@@ -124,7 +125,7 @@ def _from_loose(where: str, loose: _Loose, builder: Builder) -> Component | None
     try:
         name, version = members.needed(loose.name), members.needed(loose.version_info)
     except elements.UnusableError as error:
-        builder.skip(where, f"the package is left out: its name or version {error}")
+        builder.leave_out(where, f"its name or version {error}")
         return None
     return spdx.component(
         name=name,
