@@ -104,6 +104,7 @@ def reading(sessions: Sessions) -> Iterator[Session]:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         session.connection(execution_options=options)
         yield session
+        session.expunge_all()  # what was read stays readable: a rollback would expire it
         session.rollback()
 
 
