@@ -1,0 +1,296 @@
+"""From one NVD 2.0 record to the rows of the mirror: pure, no database.
+
+The source of every rule is the schema at https://csrc.nist.gov/schema/nvd/api/2.0/cve_api_json_2.0.schema. The NVD adds
+fields and values without notice, so only what the mirror cannot do without is demanded (an id, a time of modification,
+configurations of a shape that can be evaluated); everything else is used as far as it is understood.
+"""
+
+import datetime as dt
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from shared.errors import Invalid
+from shared.matching import configurations
+from shared.matching.criterion import Criterion
+from shared.models.finding import Severity
+from shared.models.mirror import vulnerability_id
+
+CONVERSION = b"1"
+"""Raise it when the rows made from a record change: unchanged records are then converted again."""
+
+REJECTED = "Rejected"
+ANALYSED = frozenset({"Analyzed", "Modified"})
+"""Values of `vulnStatus` after the NVD's analysis (https://nvd.nist.gov/vuln/vulnerability-status)."""
+
+_CWE = re.compile(r"(NVD-)?CWE-[A-Za-z0-9]{1,16}", re.ASCII)
+_LONGEST_CRITERIA = 1024
+"""NISTIR 7695 sets no limit; an index of PostgreSQL does (2,704 bytes), and the longest of the NVD has under 300."""
+
+
+class _Cve(msgspec.Struct):
+    """What is looked at. Types are checked where a value is used, so that an odd one costs only itself."""
+
+    id: Any = None
+    vuln_status: Any = msgspec.field(default=None, name="vulnStatus")
+    published: Any = None
+    last_modified: Any = msgspec.field(default=None, name="lastModified")
+    descriptions: Any = None
+    metrics: Any = None
+    weaknesses: Any = None
+    configurations: msgspec.Raw = msgspec.Raw()  # immutable
+    affected: Any = None
+    kev_added: Any = msgspec.field(default=None, name="cisaExploitAdd")
+    kev_due: Any = msgspec.field(default=None, name="cisaActionDue")
+    kev_name: Any = msgspec.field(default=None, name="cisaVulnerabilityName")
+    kev_action: Any = msgspec.field(default=None, name="cisaRequiredAction")
+
+
+class _Element(msgspec.Struct):
+    cve: _Cve
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Named(msgspec.Struct):
+    cve: _Id
+
+
+_ELEMENT = msgspec.json.Decoder(_Element)
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+class FiledCriterion(NamedTuple):
+    """A criterion with its id and where it is looked up."""
+
+    id: int
+    criterion: Criterion
+    product_key: str
+    version_key: str
+
+
+@dataclass(slots=True)
+class Converted:
+    """A record, ready to be written."""
+
+    vulnerability: dict[str, Any]
+    """The columns of `Vulnerability`, all but `snapshot`."""
+    criteria: list[FiledCriterion]
+    uses: dict[int, bool]
+    """Criterion id -> whether some node names it as vulnerable."""
+    cwes: list[str]
+    record: bytes
+
+    @property
+    def id(self) -> int:
+        """The vulnerability's primary key."""
+        return int(self.vulnerability["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The assessment of a vulnerability's severity that is shown."""
+
+    severity: Severity = Severity.UNKNOWN
+    score: float | None = None
+    version: str | None = None
+    vector: str | None = None
+
+
+def digest(record: bytes) -> bytes:
+    """Tells records apart; `record` is without insignificant white space, so a feed and the API give the same."""
+    return hashlib.blake2b(record, digest_size=16, person=CONVERSION).digest()
+
+
+def name(record: bytes) -> str | None:
+    """The CVE id of a record, found without converting it; None if it has none."""
+    try:
+        return _NAMED.decode(record).cve.id
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def convert(record: bytes) -> Converted:
+    """Convert one record. Raises Invalid, saying why, if it cannot be used."""
+    try:
+        cve = _ELEMENT.decode(record).cve
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Invalid(f"not a CVE record: {error}") from None
+    key = vulnerability_id(cve.id) if isinstance(cve.id, str) else None
+    if key is None:
+        raise Invalid(f"not a CVE id: {cve.id!r}")
+    modified = moment(cve.last_modified)
+    if modified is None:
+        raise Invalid(f"no usable lastModified: {cve.last_modified!r}")
+    status = _text(cve.vuln_status) or ""
+    rejected = status == REJECTED
+    tree, criteria, used = _configurations(msgspec.Raw() if rejected else cve.configurations)
+    chosen = choose(cve.metrics)
+    columns = {
+        "id": key,
+        "cve_id": cve.id,
+        "year": int(cve.id[4:8]),
+        "status": status,
+        "rejected": rejected,
+        "analysed": not rejected and (status in ANALYSED or tree is not None),
+        "published": moment(cve.published) or modified,
+        "last_modified": modified,
+        "severity": chosen.severity,
+        "score": chosen.score,
+        "cvss_version": chosen.version,
+        "cvss_vector": chosen.vector,
+        "kev_added": _date(cve.kev_added),
+        "kev_due": _date(cve.kev_due),
+        "kev_name": _text(cve.kev_name),
+        "kev_action": _text(cve.kev_action),
+        "has_affected": bool(cve.affected),
+        "digest": digest(record),
+        "tree": tree,
+        "description": _description(cve.descriptions),
+    }
+    return Converted(columns, criteria, used, _cwes(cve.weaknesses), record)
+
+
+def choose(metrics: Any) -> Chosen:
+    """The assessment of the newest CVSS version, within it the Primary one, within those the first."""
+    best: Chosen = Chosen()
+    best_rank = (-1.0, False)
+    for entry in _entries(metrics.values() if isinstance(metrics, dict) else None):
+        data = entry.get("cvssData")
+        if not isinstance(data, dict) or not isinstance(score := data.get("baseScore"), int | float):
+            continue
+        version = _text(data.get("version")) or ""
+        rank = (_number(version), entry.get("type") == "Primary")
+        if rank > best_rank and 0 <= score <= 10:
+            label = data.get("baseSeverity") or entry.get("baseSeverity")  # 2.0 has it outside the data
+            best_rank = rank
+            best = Chosen(
+                _severity(label, float(score), rank[0]),
+                float(score),
+                version,
+                _text(data.get("vectorString")),
+            )
+    return best
+
+
+def _entries(lists: Any) -> Iterator[dict[str, Any]]:
+    for entries in lists or ():
+        if isinstance(entries, list):
+            yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def _severity(label: Any, score: float, version: float) -> Severity:
+    """What the assessment calls itself, otherwise by score (CVSS 3.1 section 5; for 2.0 the NVD's three ranges)."""
+    try:
+        return Severity(label.lower())
+    except (ValueError, AttributeError):
+        pass
+    if score >= 9 and version >= 3:
+        return Severity.CRITICAL
+    if score >= 7:
+        return Severity.HIGH
+    if score >= 4:
+        return Severity.MEDIUM
+    return Severity.NONE if score == 0 and version >= 3 else Severity.LOW
+
+
+def _configurations(value: msgspec.Raw) -> tuple[bytes | None, list[FiledCriterion], dict[int, bool]]:
+    tree, criteria = configurations.from_record(value) if bytes(value) else ((), [])
+    if not criteria:
+        return None, [], {}
+    filed = [_file(criterion) for criterion in criteria]
+    tree = configurations.renumber(tree, [each.id for each in filed])
+    return configurations.encode(tree), filed, uses(tree)
+
+
+def uses(tree: configurations.Tree) -> dict[int, bool]:
+    """The criteria of a tree, and whether some node names each as vulnerable."""
+    found: dict[int, bool] = {}
+    for _, operand in configurations.operands(tree):
+        if isinstance(operand, configurations.Platform):
+            found.setdefault(operand.criterion, False)
+        else:
+            found[operand] = True
+    return found
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _file(criterion: Criterion) -> FiledCriterion:
+    """Where a criterion goes; most of a feed's uses are of criteria seen shortly before."""
+    if len(criterion.criteria) > _LONGEST_CRITERIA:
+        raise Invalid(f"a criterion has more than {_LONGEST_CRITERIA} characters")
+    product_key, version_key = criterion.index_key
+    return FiledCriterion(criterion_id(criterion, product_key), criterion, product_key, version_key)
+
+
+def criterion_id(criterion: Criterion, product_key: str) -> int:
+    """A criterion's id: 16 bits of its product's hash, then 47 bits of its own (string and range).
+
+    Made from the content, so that no key is read back. The product comes first so that criteria of a product, and their
+    uses, lie side by side in the database: a batch touches fewer pages, and a scan reads fewer. The NVD has under a
+    million criteria, and two of one bucket share 47 bits with a chance of one in a million; the insert notices it.
+    """
+    bounds = (
+        criterion.criteria,
+        criterion.version_start_including,
+        criterion.version_start_excluding,
+        criterion.version_end_including,
+        criterion.version_end_excluding,
+    )
+    content = "\0".join(bound or "" for bound in bounds).encode("utf-8", "surrogatepass")
+    bucket = hashlib.blake2b(product_key.encode("utf-8", "surrogatepass"), digest_size=2).digest()
+    number = hashlib.blake2b(content, digest_size=6).digest()
+    return int.from_bytes(bucket) << 47 | int.from_bytes(number) >> 1
+
+
+def _cwes(weaknesses: Any) -> list[str]:
+    values = (
+        entry.get("value")
+        for weakness in _entries([weaknesses])
+        for entry in _entries([weakness.get("description")])
+    )
+    return sorted({value for value in values if isinstance(value, str) and _CWE.fullmatch(value)})
+
+
+def _description(descriptions: Any) -> str:
+    for entry in _entries([descriptions]):
+        if str(entry.get("lang", "")).startswith("en"):
+            return _text(entry.get("value")) or ""
+    return ""
+
+
+def _text(value: Any) -> str | None:
+    """A string that every database can hold (PostgreSQL has no place for NUL)."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.replace("\0", "\ufffd") if "\0" in value else value
+
+
+def _number(version: str) -> float:
+    try:
+        return float(version)
+    except ValueError:
+        return 0.0
+
+
+def moment(value: Any) -> dt.datetime | None:
+    """A time stamp, None if it cannot be read. The NVD writes UTC without saying so."""
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _date(value: Any) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(value[:10])
+    except (TypeError, ValueError):
+        return None
