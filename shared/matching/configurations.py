@@ -72,9 +72,9 @@ def decode(blob: bytes) -> Tree:
 def from_record(configurations: Any) -> tuple[Tree, list[Criterion]]:
     """Read a record's `configurations`: the tree, and its criteria, numbered in order of first use.
 
-    Takes the decoded value or its JSON (`bytes` or `msgspec.Raw`, which is faster). Equal criteria get one number.
-    Unknown fields are ignored and what is missing or of the wrong type is empty: positions stay those of the
-    record. Use `renumber` to put ids of one's own in place of the numbers.
+    Takes the decoded value or its JSON (`bytes` or `msgspec.Raw`, which is faster). Equal criteria get one
+    number. Unknown fields are ignored and what is missing or of the wrong type is empty: positions stay those
+    of the record. Use `renumber` to put ids of one's own in place of the numbers.
     """
     try:
         if isinstance(configurations, bytes | msgspec.Raw):

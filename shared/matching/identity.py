@@ -129,7 +129,8 @@ def _given(component: Component, package: PackageURL | None) -> list[Identity]:
     """The identities of the CPE names that the inventory gives.
 
     One name is what somebody asserts. Several names of different products beside a package URL are the
-    guesses of a tool, of which at most one is the dictionary's: they are `likely` at most.
+    guesses of a tool, of which at most one is the dictionary's: `likely` at most, and where the package URL
+    does not suggest the same name and the criterion names no ecosystem, `possible`.
     """
     names = []
     for text in component.cpes:
@@ -138,20 +139,41 @@ def _given(component: Component, package: PackageURL | None) -> list[Identity]:
         except cpe.CpeError:
             continue
     guessed = package is not None and len({name.product_key for name, _ in names}) > 1
-    ceiling = weakest(component.at_most, Certainty.LIKELY if guessed else Certainty.CONFIRMED)
-    return [_from_cpe(name, text, component, package, ceiling) for name, text in names]
+    suggested = _suggested(package) if guessed else frozenset()
+    return [_from_cpe(name, text, component, package, suggested if guessed else None) for name, text in names]
+
+
+def _suggested(package: PackageURL | None) -> frozenset[str]:
+    """The products that the package URL itself suggests with some certainty."""
+    if package is None:
+        return frozenset()
+    found = purl.candidates(package)
+    return frozenset(each.name.product_key for each in found if each.open_ceiling is Certainty.LIKELY)
 
 
 def _from_cpe(
-    name: cpe.Name, text: str, component: Component, package: PackageURL | None, ceiling: Certainty
+    name: cpe.Name,
+    text: str,
+    component: Component,
+    package: PackageURL | None,
+    suggested: frozenset[str] | None,
 ) -> Identity:
+    """An identity of a given name; `suggested` is None when the name is asserted, not guessed."""
     version = _version_of(name) or component.version or (package.version if package else "") or ""
     purl_type = package.type if package else ""
-    if purl_type in versions.UPSTREAM:
-        ceiling = weakest(ceiling, Certainty.POSSIBLE)
+    ceiling = open_ceiling = component.at_most
+    if suggested is not None:
+        ceiling = weakest(ceiling, Certainty.LIKELY)
+        open_ceiling = weakest(
+            ceiling, Certainty.LIKELY if name.product_key in suggested else Certainty.POSSIBLE
+        )
+    if purl_type in purl.SYSTEM_TYPES:
+        ceiling = open_ceiling = weakest(ceiling, Certainty.POSSIBLE)
     target_sw = frozenset({name.target_sw}) if name.target_sw != cpe.ANY else purl.target_software(purl_type)
-    open_ceiling = None if purl.is_another_program(purl_type, name) else ceiling
-    return _identity(name, Origin.CPE, text, version, purl_type, ceiling, target_sw, open_ceiling)
+    other = purl.is_another_program(purl_type, name)
+    return _identity(
+        name, Origin.CPE, text, version, purl_type, ceiling, target_sw, None if other else open_ceiling
+    )
 
 
 def _version_of(name: cpe.Name) -> str:

@@ -1,21 +1,63 @@
-"""From a package URL to the CPE names under which NVD may know the package."""
+r"""From a package URL to the CPE names under which NVD may know the package.
 
-from collections.abc import Iterator
+NVD gives packages no systematic names, so every derived name is a guess with a limit on what it may conclude.
+A criterion whose `target_sw` names the package's ecosystem agrees; one that names another (``wordpress``)
+never does; one that leaves it open may mean a program of the same name. So a candidate has two limits,
+`ceiling` and, for open criteria, `open_ceiling`, where None means "not met".
+
+| type | package | candidate names | agreeing | open | |---|---|---|---|---| | all | listed in
+`purl_names.KNOWN` | as listed | likely | likely | | all | listed in `purl_names.SUITES` | as listed |
+possible | possible | | npm | ``name`` | ``name_project:name``; ``name:name`` | likely | possible; none | |
+npm | ``@scope/name`` | ``scope:name``, ``scope:\@scope\/name`` | likely | possible | | pypi, gem, cargo, hex,
+pub, nuget | ``name`` | ``name_project:name``; ``name:name`` | likely | possible; none | | nuget |
+``Owner.Rest`` | ``owner:owner.rest``, ``owner:rest`` | likely | possible | | maven | ``group/artifact`` |
+``vendor:artifact``, also without ``-core`` | likely | likely | | golang | ``host/owner/repo[/...]`` |
+``owner:repo``, ``repo_project:repo`` | likely | likely; possible | | github, bitbucket | ``owner/repo`` |
+``owner:repo``, ``repo_project:repo`` | likely | likely; possible | | composer | ``vendor/name`` |
+``vendor:name``, ``name_project:name`` | likely | likely; possible | | deb, rpm, apk, alpm | source package |
+`purl_names.SYSTEM`, else ``name:name``, ``gnu:name``, ... | possible | possible | | others | ``name`` |
+``namespace:name``, ``name:name``, ``name_project:name`` | possible | possible |
+
+A hyphen in a name is also tried as an underscore. The vendor of a Maven group is the one listed for the
+longest beginning of it (`purl_names.MAVEN_VENDORS`), otherwise its second label (``com.acme.tools`` is
+``acme``): a product is never looked up without its vendor, so ``javax.mail`` never meets ``nextcloud:mail``.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 from packageurl import PackageURL
 
 from shared.matching import cpe
 from shared.matching.certainty import Certainty
+from shared.matching.purl_names import KNOWN, MAVEN_VENDORS, OTHER_PROGRAMS, SUITES, SYSTEM
 
+_PHP = frozenset({"php", "composer"})
 TARGET_SOFTWARE = {
-    "npm": frozenset({"node.js"}),
-    "pypi": frozenset({"python"}),
-    "gem": frozenset({"ruby", "ruby_on_rails", "rails"}),
+    "npm": frozenset({"node.js", "nodejs"}),
+    "pypi": frozenset({"python", "pypi"}),
+    "gem": frozenset({"ruby", "ruby_on_rails", "rails", "rubygems"}),
     "cargo": frozenset({"rust"}),
     "golang": frozenset({"go", "golang"}),
+    "maven": frozenset({"java", "maven", "jvm"}),
+    "nuget": frozenset({".net", ".net_core", ".net_framework", "asp.net", "nuget"}),
+    "composer": _PHP,
+    "hex": frozenset({"elixir", "erlang"}),
+    "pub": frozenset({"dart", "flutter"}),
+    "cpan": frozenset({"perl"}),
+    "swift": frozenset({"swift"}),
 }
 """What NVD writes in `target_sw` for packages of an ecosystem."""
+
+SYSTEM_TYPES = frozenset({"deb", "rpm", "apk", "alpm"})
+"""Operating-system packages: distributions fix flaws without changing the version that they started from."""
+
+_PACKAGE_TYPES = frozenset({"npm", "pypi", "gem", "cargo", "hex", "pub", "nuget", "cpan"})
+_HOSTED_TYPES = frozenset({"github", "bitbucket"})
+
+LIKELY, POSSIBLE = Certainty.LIKELY, Certainty.POSSIBLE
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -24,10 +66,14 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     name: cpe.Name
     target_sw: frozenset[str]
     ceiling: Certainty
+    """For criteria that name the ecosystem."""
+
     open_ceiling: Certainty | None
+    """For criteria that name none; None: they are not met."""
 
 
-_OTHERS: frozenset[tuple[str, str]] = frozenset()
+_Guess = tuple[str, str, Certainty, Certainty | None]
+"""Vendor and product as attribute values, `ceiling`, `open_ceiling`."""
 
 
 def target_software(purl_type: str) -> frozenset[str]:
@@ -37,9 +83,159 @@ def target_software(purl_type: str) -> frozenset[str]:
 
 def is_another_program(purl_type: str, name: cpe.Name) -> bool:
     """Whether a name that a tool guessed for a package is that of an unrelated program."""
-    return (purl_type, name.vendor) in _OTHERS
+    return purl_type in _PACKAGE_TYPES and f"{name.vendor}:{name.product}" in OTHER_PROGRAMS
 
 
 def candidates(package: PackageURL) -> Iterator[Candidate]:
-    """The CPE names by which NVD may know a package."""
-    yield from () and (package,)
+    """The CPE names by which NVD may know a package, the best first, each once."""
+    target_sw = target_software(package.type)
+    seen = set()
+    for vendor, product, ceiling, open_ceiling in chain(_listed(package), _rule(package)):
+        for spelling in _spellings(product):
+            if (vendor, spelling) in seen or not (cpe.is_value(vendor) and cpe.is_value(spelling)):
+                continue
+            seen.add((vendor, spelling))
+            yield Candidate(cpe.Name("a", vendor, spelling), target_sw, ceiling, open_ceiling)
+
+
+def _spellings(product: str) -> Iterable[str]:
+    return (product, product.replace("-", "_")) if "-" in product else (product,)
+
+
+def _full_name(package: PackageURL) -> str:
+    return f"{package.namespace}/{package.name}" if package.namespace else package.name
+
+
+def _listed(package: PackageURL) -> Iterator[_Guess]:
+    full = _full_name(package)
+    key = full if package.type in {"maven", "golang"} else full.lower()
+    key = _module(key) if package.type == "golang" else key
+    for name in KNOWN.get(package.type, {}).get(key, ()):
+        yield (*_split(name), LIKELY, LIKELY)
+    suites = SUITES.get(package.type, {})
+    for name in (*suites.get(key, ()), *suites.get(f"{package.namespace}/", ())):
+        yield (*_split(name), POSSIBLE, POSSIBLE)
+
+
+def _split(name: str) -> tuple[str, str]:
+    vendor, _, product = name.partition(":")
+    return vendor, product
+
+
+def _rule(package: PackageURL) -> Iterable[_Guess]:
+    kind = package.type
+    if kind == "npm" and package.namespace:
+        return _npm_scoped(package)
+    if kind in SYSTEM_TYPES:
+        return _system(package)
+    if kind in _PACKAGE_TYPES:
+        return chain(_package(package), _dotted(package) if kind == "nuget" else ())
+    if kind == "golang":
+        return _repository(
+            _module(_full_name(package)).replace("golang.org/x/", "golang.org/golang/").split("/")[1:]
+        )
+    if kind in _HOSTED_TYPES:
+        return _repository(_full_name(package).split("/"))
+    by_type = {"maven": _maven, "composer": _composer}
+    return by_type.get(kind, _any_type)(package)
+
+
+def _project(name: str, ceiling: Certainty = LIKELY) -> _Guess:
+    """NVD's placeholder for software without a vendor."""
+    return f"{name}_project", name, ceiling, POSSIBLE
+
+
+def _package(package: PackageURL) -> Iterator[_Guess]:
+    name = cpe.quote(package.name)
+    yield _project(name)
+    yield name, name, LIKELY, None
+
+
+def _npm_scoped(package: PackageURL) -> Iterator[_Guess]:
+    scope = cpe.quote((package.namespace or "").lstrip("@"))
+    yield scope, cpe.quote(package.name), LIKELY, POSSIBLE
+    yield scope, cpe.quote(_full_name(package)), LIKELY, POSSIBLE
+
+
+def _dotted(package: PackageURL) -> Iterator[_Guess]:
+    owner, dot, rest = package.name.partition(".")
+    if dot:
+        yield cpe.quote(owner), cpe.quote(package.name), LIKELY, POSSIBLE
+        yield cpe.quote(owner), cpe.quote(rest), LIKELY, POSSIBLE
+
+
+def _maven(package: PackageURL) -> Iterator[_Guess]:
+    artifact = cpe.quote(package.name)
+    products = [artifact]
+    if artifact.endswith("-core"):
+        products.append(artifact.removesuffix("-core"))
+    for vendor in _maven_vendors(package.namespace or package.name):
+        for product in products:
+            yield vendor, product, LIKELY, LIKELY
+    yield _project(artifact)
+
+
+def _maven_vendors(group: str) -> Iterable[str]:
+    labels = group.lower().split(".")
+    for length in range(len(labels), 0, -1):
+        known = MAVEN_VENDORS.get(".".join(labels[:length]))
+        if known:
+            return known
+    if group.lower().startswith("commons-"):
+        return MAVEN_VENDORS["commons"]
+    return (cpe.quote(labels[1] if len(labels) > 1 else labels[0]),)
+
+
+_MAJOR = re.compile(r"(?:/v\d+|\.v\d+)(?=/|\Z)")
+_HOSTS = ("github.com/", "gitlab.com/", "bitbucket.org/")
+
+
+def _module(path: str) -> str:
+    """The module's repository: of a code host three labels, otherwise the path without its major version."""
+    if path.startswith(_HOSTS):
+        return "/".join(path.split("/")[:3])
+    return path if path.startswith("gopkg.in/") else _MAJOR.sub("", path)
+
+
+def _repository(labels: list[str]) -> Iterator[_Guess]:
+    if not labels:
+        return
+    product = cpe.quote(_MAJOR.sub("", labels[-1]))
+    if len(labels) > 1:
+        yield cpe.quote(labels[-2]), product, LIKELY, LIKELY
+    yield _project(product)
+
+
+def _composer(package: PackageURL) -> Iterator[_Guess]:
+    name = cpe.quote(package.name)
+    if package.namespace:
+        yield cpe.quote(package.namespace), name, LIKELY, LIKELY
+    yield _project(name)
+
+
+_VERSIONED = re.compile(r"[-.]?\d+(?:\.\d+)*\Z")
+_BINARY = re.compile(r"-(?:libs?|dev|devel|common|minimal|base|bin|utils|tools|clients?|server|data|doc)\Z")
+
+
+def _system(package: PackageURL) -> Iterator[_Guess]:
+    """By the source package: what `upstream` or `source` tells, or what the binary's name suggests."""
+    qualifiers = package.qualifiers if isinstance(package.qualifiers, dict) else {}
+    source = str(qualifiers.get("upstream") or qualifiers.get("source") or package.name).lower()
+    source = source.partition("@")[0].removesuffix(".src.rpm")
+    plain = _VERSIONED.sub("", _BINARY.sub("", _VERSIONED.sub("", source)))
+    listed = SYSTEM.get(source) or SYSTEM.get(plain)
+    if listed:
+        for name in listed:
+            yield (*_split(name), POSSIBLE, POSSIBLE)
+        return
+    name = cpe.quote(source)
+    for vendor in (name, f"{name}_project", "gnu"):
+        yield vendor, name, POSSIBLE, POSSIBLE
+
+
+def _any_type(package: PackageURL) -> Iterator[_Guess]:
+    name = cpe.quote(package.name)
+    if package.namespace:
+        yield cpe.quote(package.namespace.split("/")[-1]), name, POSSIBLE, POSSIBLE
+    yield name, name, POSSIBLE, POSSIBLE
+    yield _project(name, POSSIBLE)
