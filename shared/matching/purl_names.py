@@ -1,0 +1,420 @@
+"""Names that no rule finds: what NVD calls packages of note, and programs that packages are not.
+
+Facts, each to be seen in the CPE dictionary; `vendor:product` in its spelling. Add to them freely: a name
+that is missing here is found by the rules of `shared.matching.purl`, with less certainty or not at all.
+"""
+
+
+def _table(text: str) -> dict[str, tuple[str, ...]]:
+    """Lines of ``package = vendor:product vendor:product``."""
+    rows = (line.partition(" = ") for line in text.strip().splitlines())
+    return {package.strip(): tuple(names.split()) for package, _, names in rows}
+
+
+def _names(text: str) -> frozenset[str]:
+    """Names separated by blanks."""
+    return frozenset(text.split())
+
+
+KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
+    "npm": _table(r"""
+        angular = angularjs:angular.js angularjs:angularjs google:angularjs
+        axios = axios:axios
+        body-parser = openjsf:body-parser
+        bootstrap = getbootstrap:bootstrap
+        codemirror = codemirror:codemirror
+        dompurify = cure53:dompurify
+        ejs = ejs:ejs mde:ejs
+        electron = electronjs:electron atom:electron
+        engine.io = socket:engine.io
+        engine.io-client = socket:engine.io-client
+        express = expressjs:express openjsf:express
+        express-jwt = auth0:express-jwt
+        follow-redirects = follow-redirects:follow-redirects
+        glob-parent = gulpjs:glob-parent
+        handlebars = handlebarsjs:handlebars handlebars.js_project:handlebars.js
+        highlight.js = highlightjs:highlight.js
+        hoek = hapijs:hoek hapi:hoek
+        ip = fedorindutny:ip
+        jquery = jquery:jquery
+        jquery-ui = jquery:jquery_ui jqueryui:jquery_ui
+        json5 = json5:json5
+        jsonwebtoken = auth0:jsonwebtoken
+        loader-utils = webpack.js:loader-utils
+        lodash = lodash:lodash
+        marked = marked:marked marked_project:marked
+        micromatch = jonschlinkert:micromatch
+        minimist = substack:minimist
+        moment = momentjs:moment
+        mongoose = mongoosejs:mongoose
+        ms = vercel:ms zeit:ms
+        next = vercel:next.js zeit:next.js
+        npm = npmjs:npm
+        path-to-regexp = pillarjs:path-to-regexp
+        postcss = postcss:postcss
+        react = facebook:react
+        react-dom = facebook:react
+        sanitize-html = apostrophecms:sanitize-html punkave:sanitize-html
+        semver = npmjs:semver
+        sequelize = sequelizejs:sequelize
+        serialize-javascript = verizon:serialize-javascript
+        serialize-to-js = serialize-to-js_project:serialize-to-js
+        socket.io = socket:socket.io
+        socket.io-parser = socket:socket.io-parser
+        tar = npmjs:tar node-tar_project:node-tar
+        terser = terser:terser
+        tinymce = tiny:tinymce tinymce:tinymce
+        tough-cookie = salesforce:tough-cookie
+        underscore = underscorejs:underscore
+        undici = nodejs:undici
+        vue = vuejs:vue vuejs:vue.js
+    """),
+    "pypi": _table(r"""
+        aiohttp = aiohttp:aiohttp aiohttp_project:aiohttp
+        ansible = redhat:ansible ansible:ansible
+        apache-airflow = apache:airflow
+        apache-libcloud = apache:libcloud
+        apache-superset = apache:superset
+        babel = pocoo:babel
+        bleach = mozilla:bleach
+        bottle = bottlepy:bottle
+        celery = celeryproject:celery
+        certifi = certifi:certifi kennethreitz:certifi
+        cinder = openstack:cinder
+        cryptography = cryptography.io:cryptography cryptography_project:cryptography
+        django = djangoproject:django
+        djangorestframework = encode:django_rest_framework django-rest-framework:django-rest-framework
+        ecdsa = python-ecdsa_project:python-ecdsa
+        eventlet = eventlet:eventlet
+        fastapi = tiangolo:fastapi
+        feedparser = mark_pilgrim:feedparser
+        filelock = tox-dev:filelock
+        flask = palletsprojects:flask pocoo:flask
+        glance = openstack:glance
+        graphite-web = graphite_project:graphite
+        grpcio = grpc:grpc
+        gunicorn = gunicorn:gunicorn
+        heat = openstack:heat
+        horizon = openstack:horizon
+        ipython = ipython:ipython
+        jinja2 = palletsprojects:jinja pocoo:jinja2
+        jupyterhub = jupyter:jupyterhub
+        keyring = python:keyring
+        keystone = openstack:keystone
+        lxml = lxml:lxml
+        mailman = gnu:mailman
+        mako = sqlalchemy:mako
+        mercurial = mercurial:mercurial
+        mercurial-scm = mercurial:mercurial
+        moin = moinmo:moinmoin
+        neutron = openstack:neutron
+        nltk = nltk:nltk
+        notebook = jupyter:notebook
+        nova = openstack:nova
+        numpy = numpy:numpy
+        pandas = numfocus:pandas
+        paramiko = paramiko:paramiko
+        pillow = python:pillow
+        pip = pypa:pip pip-installer:pip
+        plone = plone:plone
+        protobuf = google:protobuf google:protobuf-python
+        py = pytest:py
+        pycrypto = dlitz:pycrypto pycrypto:pycrypto
+        pycryptodome = pycryptodome:pycryptodome
+        pygments = pygments:pygments
+        pymongo = mongodb:pymongo
+        pyopenssl = pyopenssl:pyopenssl pyopenssl_project:pyopenssl
+        python-keystoneclient = openstack:python-keystoneclient
+        python-multipart = fastapiexpert:python-multipart
+        pyyaml = pyyaml:pyyaml
+        redis = redis:redis-py
+        reportlab = reportlab:reportlab
+        requests = python:requests python-requests:requests
+        roundup = roundup-tracker:roundup
+        rsa = python:rsa python-rsa_project:python-rsa
+        salt = saltstack:salt
+        scipy = scipy:scipy
+        scrapy = scrapy:scrapy
+        setuptools = python:setuptools
+        sqlalchemy = sqlalchemy:sqlalchemy
+        starlette = encode:starlette
+        supervisor = supervisord:supervisor
+        swift = openstack:swift
+        tensorflow = google:tensorflow
+        torch = linuxfoundation:pytorch facebook:pytorch
+        tornado = tornadoweb:tornado
+        trac = edgewall:trac
+        twisted = twistedmatrix:twisted twisted:twisted
+        ujson = ultrajson_project:ultrajson
+        urllib3 = python:urllib3
+        uvicorn = encode:uvicorn
+        virtualenv = virtualenv:virtualenv
+        wagtail = torchbox:wagtail
+        waitress = agendaless:waitress
+        werkzeug = palletsprojects:werkzeug
+        zope = zope:zope
+        zope2 = zope:zope
+    """),
+    "gem": _table(r"""
+        actionpack = rubyonrails:actionpack
+        activerecord = rubyonrails:activerecord rubyonrails:active_record
+        activesupport = rubyonrails:activesupport activesupport_project:activesupport
+        bson = mongodb:bson
+        bundler = bundler:bundler
+        chef = opscode:chef
+        devise = plataformatec:devise heartcombo:devise
+        jquery-rails = rubyonrails:jquery-rails
+        loofah = loofah_project:loofah flavorjones:loofah
+        nokogiri = nokogiri:nokogiri
+        omniauth = omniauth:omniauth
+        paperclip = thoughtbot:paperclip
+        passenger = phusion:passenger phusionpassenger:phusion_passenger
+        puma = puma:puma
+        puppet = puppet:puppet puppetlabs:puppet
+        rack = rack:rack rack_project:rack
+        rails = rubyonrails:rails rubyonrails:ruby_on_rails
+        rails-html-sanitizer = rubyonrails:html_sanitizer rubyonrails:rails_html_sanitizers
+        rdoc = ruby-lang:rdoc dave_thomas:rdoc
+        rubygems-update = rubygems:rubygems
+        sidekiq = contribsys:sidekiq
+        sinatra = sinatrarb:sinatra
+        webrick = ruby-lang:webrick
+    """),
+    "cargo": _table(r"""
+        actix-web = actix:actix-web
+        bytes = tokio-rs:bytes
+        hyper = hyper:hyper
+        openssl = rust-openssl_project:rust-openssl
+        regex = rust-lang:regex
+        smallvec = servo:smallvec
+        tokio = tokio:tokio
+        wasmtime = bytecodealliance:wasmtime
+    """),
+    "nuget": _table(r"""
+        bootstrap = getbootstrap:bootstrap
+        jquery = jquery:jquery
+        log4net = apache:log4net
+        newtonsoft.json = newtonsoft:json.net
+        restsharp = restsharp:restsharp
+        sharpziplib = sharpziplib_project:sharpziplib
+    """),
+    "composer": _table(r"""
+        composer/composer = getcomposer:composer
+        doctrine/dbal = doctrine-project:dbal
+        doctrine/orm = doctrine-project:orm doctrine-project:object_relational_mapper
+        drupal/core = drupal:drupal
+        drupal/drupal = drupal:drupal
+        ezyang/htmlpurifier = htmlpurifier:htmlpurifier
+        guzzlehttp/guzzle = guzzlephp:guzzle
+        guzzlehttp/psr7 = guzzlephp:psr-7
+        laravel/framework = laravel:framework laravel:laravel
+        league/commonmark = thephpleague:commonmark
+        league/flysystem = thephpleague:flysystem
+        mediawiki/core = mediawiki:mediawiki
+        moodle/moodle = moodle:moodle
+        phpmailer/phpmailer = phpmailer_project:phpmailer
+        smarty/smarty = smarty:smarty
+        symfony/symfony = sensiolabs:symfony
+        tecnickcom/tcpdf = tecnick:tcpdf tcpdf_project:tcpdf
+        twig/twig = symfony:twig
+        typo3/cms = typo3:typo3
+        typo3/cms-core = typo3:typo3
+        zendframework/zendframework = zend:zend_framework
+    """),
+    "golang": _table(r"""
+        github.com/containerd/containerd = linuxfoundation:containerd
+        github.com/coreos/etcd = etcd:etcd redhat:etcd coreos:etcd
+        github.com/dgrijalva/jwt-go = jwt-go_project:jwt-go
+        github.com/docker/docker = docker:docker mobyproject:moby
+        github.com/gorilla/websocket = gorillatoolkit:websocket
+        github.com/moby/moby = mobyproject:moby docker:docker
+        github.com/opencontainers/runc = linuxfoundation:runc docker:runc opencontainers:runc
+        go.etcd.io/etcd = etcd:etcd redhat:etcd
+        golang.org/x/crypto = golang:crypto golang:package_ssh
+        golang.org/x/net = golang:net golang:http2
+        golang.org/x/text = golang:text
+        gopkg.in/yaml.v2 = yaml_project:yaml
+        gopkg.in/yaml.v3 = yaml_project:yaml
+        helm.sh/helm = helm:helm
+        istio.io/istio = istio:istio
+        k8s.io/kubernetes = kubernetes:kubernetes
+        std = golang:go
+        stdlib = golang:go
+    """),
+    "maven": _table(r"""
+        ch.qos.logback/logback-classic = qos:logback
+        ch.qos.logback/logback-core = qos:logback
+        com.h2database/h2 = h2database:h2
+        com.nimbusds/nimbus-jose-jwt = connect2id:nimbus_jose\+jwt
+        com.thoughtworks.xstream/xstream = xstream_project:xstream xstream:xstream
+        dom4j/dom4j = dom4j_project:dom4j
+        io.netty/netty-all = netty:netty
+        io.netty/netty-codec-http = netty:netty
+        io.undertow/undertow-core = redhat:undertow
+        log4j/log4j = apache:log4j
+        mysql/mysql-connector-java = oracle:mysql_connector\/j oracle:mysql_connectors oracle:connector\/j
+        net.minidev/json-smart = json-smart_project:json-smart json-smart_project:json-smart-v2
+        org.apache.activemq/activemq-broker = apache:activemq
+        org.apache.santuario/xmlsec = apache:santuario_xml_security_for_java apache:xml_security_for_java
+        org.apache.struts/struts2-core = apache:struts
+        org.apache.tomcat.embed/tomcat-embed-core = apache:tomcat
+        org.apache.tomcat/tomcat-catalina = apache:tomcat
+        org.apache.tomcat/tomcat-coyote = apache:tomcat
+        org.codehaus.groovy/groovy = apache:groovy
+        org.codehaus.groovy/groovy-all = apache:groovy
+        org.eclipse.jetty/jetty-server = eclipse:jetty
+        org.hibernate.validator/hibernate-validator = redhat:hibernate_validator hibernate:hibernate-validator
+        org.hibernate/hibernate-core = hibernate:hibernate_orm redhat:hibernate_orm
+        org.hibernate/hibernate-validator = redhat:hibernate_validator hibernate:hibernate-validator
+        org.infinispan/infinispan-core = infinispan:infinispan redhat:infinispan
+        org.keycloak/keycloak-core = redhat:keycloak keycloak:keycloak
+        org.keycloak/keycloak-services = redhat:keycloak keycloak:keycloak
+        org.postgresql/postgresql = postgresql:postgresql_jdbc_driver
+        org.quartz-scheduler/quartz = softwareag:quartz terracotta:quartz_scheduler
+        org.springframework.security/spring-security-core = vmware:spring_security pivotal_software:spring_security
+        org.springframework/spring-core = vmware:spring_framework pivotal_software:spring_framework
+        org.yaml/snakeyaml = snakeyaml_project:snakeyaml
+        xalan/xalan = apache:xalan-java
+        xerces/xercesImpl = apache:xerces2_java apache:xerces-j
+    """),
+}
+"""By package URL type and package (namespace and name joined by a slash)."""
+
+MAVEN_VENDORS = _table(r"""
+    ch.qos = qos
+    com.fasterxml = fasterxml
+    com.google = google
+    com.h2database = h2database
+    commons = apache
+    io.netty = netty
+    io.undertow = redhat
+    io.vertx = eclipse
+    javax = oracle sun
+    org.apache = apache
+    org.bouncycastle = bouncycastle
+    org.codehaus.groovy = apache
+    org.eclipse = eclipse
+    org.elasticsearch = elastic elasticsearch
+    org.glassfish = oracle eclipse
+    org.hibernate = hibernate redhat
+    org.infinispan = infinispan redhat
+    org.jboss = redhat jboss
+    org.jenkins-ci = jenkins
+    org.keycloak = redhat keycloak
+    org.springframework = vmware pivotal_software pivotal springsource
+    org.wildfly = redhat
+""")
+"""Vendors by the beginning of a Maven group; the longest beginning counts."""
+
+SUITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "gem": _table(r"""
+        actioncable = rubyonrails:rails
+        actionmailer = rubyonrails:rails
+        actionpack = rubyonrails:rails rubyonrails:ruby_on_rails
+        actionview = rubyonrails:rails
+        activejob = rubyonrails:rails
+        activemodel = rubyonrails:rails
+        activerecord = rubyonrails:rails rubyonrails:ruby_on_rails
+        activestorage = rubyonrails:rails
+        activesupport = rubyonrails:rails
+        railties = rubyonrails:rails
+    """),
+    "composer": _table(r"""
+        illuminate/ = laravel:framework
+        symfony/ = sensiolabs:symfony
+    """),
+    "maven": _table(r"""
+        io.netty/ = netty:netty
+        org.apache.tomcat.embed/ = apache:tomcat
+        org.apache.tomcat/ = apache:tomcat
+        org.eclipse.jetty/ = eclipse:jetty
+        org.keycloak/ = redhat:keycloak keycloak:keycloak
+        org.springframework.security/ = vmware:spring_security pivotal_software:spring_security
+        org.springframework/ = vmware:spring_framework pivotal_software:spring_framework
+    """),
+}
+"""Packages released together with a product that NVD names as a whole: the flaw may be in a sibling.
+
+A name with a slash at its end means all of a namespace.
+"""
+
+SYSTEM: dict[str, tuple[str, ...]] = _table(r"""
+    apache2 = apache:http_server
+    apt = debian:apt
+    bash = gnu:bash
+    bind = isc:bind
+    bind9 = isc:bind
+    busybox = busybox:busybox
+    coreutils = gnu:coreutils
+    curl = haxx:curl haxx:libcurl
+    cyrus-sasl = cmu:cyrus-sasl cyrusimap:cyrus-sasl
+    dbus = freedesktop:dbus d-bus_project:d-bus
+    dpkg = debian:dpkg
+    exim4 = exim:exim
+    expat = libexpat_project:libexpat libexpat:expat
+    file = file_project:file
+    freetype = freetype:freetype
+    git = git:git git-scm:git
+    glib2.0 = gnome:glib
+    glibc = gnu:glibc
+    gnupg2 = gnupg:gnupg
+    gnutls28 = gnu:gnutls
+    httpd = apache:http_server
+    icu = icu-project:international_components_for_unicode
+    isc-dhcp = isc:dhcp
+    krb5 = mit:kerberos_5 mit:kerberos
+    libcurl = haxx:libcurl haxx:curl
+    libgcrypt20 = gnupg:libgcrypt
+    libssh2 = libssh2:libssh2
+    libtasn1-6 = gnu:libtasn1
+    libtiff = libtiff:libtiff
+    libxml2 = xmlsoft:libxml2
+    libxslt = xmlsoft:libxslt
+    linux = linux:linux_kernel
+    mariadb = mariadb:mariadb
+    musl = musl-libc:musl
+    mysql = oracle:mysql mysql:mysql
+    ncurses = gnu:ncurses
+    net-snmp = net-snmp:net-snmp
+    nginx = nginx:nginx f5:nginx
+    nodejs = nodejs:node.js
+    nss = mozilla:network_security_services mozilla:nss
+    openjdk = oracle:openjdk
+    openldap = openldap:openldap
+    openssh = openbsd:openssh
+    openssl = openssl:openssl
+    pcre3 = pcre:pcre
+    perl = perl:perl
+    php = php:php
+    postgresql = postgresql:postgresql
+    procps = procps-ng_project:procps-ng procps_project:procps
+    python = python:python
+    redis = redis:redis redislabs:redis pivotal_software:redis
+    ruby = ruby-lang:ruby
+    samba = samba:samba
+    shadow = debian:shadow shadow_project:shadow
+    sqlite = sqlite:sqlite
+    sudo = sudo_project:sudo todd_miller:sudo
+    systemd = systemd_project:systemd freedesktop:systemd
+    tar = gnu:tar
+    tiff = libtiff:libtiff
+    util-linux = kernel:util-linux
+    vim = vim:vim
+    wget = gnu:wget
+    xz = tukaani:xz
+    xz-utils = tukaani:xz
+    zlib = zlib:zlib gnu:zlib
+""")
+"""Source packages of distributions, a version at the end of the name taken off."""
+
+OTHER_PROGRAMS = _names("""
+    apache:cassandra apache:couchdb apache:hadoop apache:http_server apache:kafka apache:solr apache:spark
+    apache:zookeeper cassandra:cassandra couchdb:couchdb curl:curl docker:docker elastic:elasticsearch
+    elasticsearch:elasticsearch ffmpeg:ffmpeg git-scm:git git:git gnu:bash gnu:tar golang:go
+    graphicsmagick:graphicsmagick haxx:curl haxx:libcurl imagemagick:imagemagick jenkins:jenkins
+    kubernetes:kubernetes libpng:libpng memcached:memcached mongodb:mongodb mosquitto:mosquitto mysql:mysql
+    nginx:nginx nodejs:node.js openbsd:openssh openldap:openldap openssh:openssh openssl:openssl oracle:mysql
+    perl:perl php:php postgresql:postgresql python:python rabbitmq:rabbitmq redis:redis redislabs:redis
+    ruby-lang:ruby samba:samba sqlite:sqlite sudo:sudo vault:vault hashicorp:vault zlib:zlib
+""")
+"""Programs whose names packages reuse for clients: the npm package `redis` is not the Redis server."""
