@@ -26,7 +26,7 @@ def demo(exit_: bool) -> None:
         data_dir=settings.data_dir / "demo", database_url="", port=_free_unless_set(settings)
     )
     stop = stop_on_signals()
-    with running(settings) as vedette:
+    with running(settings, stop) as vedette:
         sample = Path(str(resources.files("shared.sample")))
         _import(vedette, sample / FEED)
         api = Api(vedette.api_url, vedette.token)

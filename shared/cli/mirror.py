@@ -105,7 +105,7 @@ def _follow_one(progress: Progress, sessions: Sessions, file: Path, task_id: uui
             )
             lonely = True
         time.sleep(POLL_SECONDS)
-    progress.console.print(f"{file.name}: {outcome(task)}", highlight=False)
+    progress.console.print(f"{file.name}: {outcome(task)}", highlight=False, soft_wrap=True)
     return task.state == TaskState.SUCCESS
 
 
@@ -114,7 +114,9 @@ def outcome(task: Task) -> str:
     if task.state != TaskState.SUCCESS:
         return f"{task.state.lower()}: {task.error}"
     result: dict[str, Any] = task.result or {}
-    return ", ".join(f"{value:,} {name}" for name, value in result.items() if isinstance(value, int))
+    if result.get("already_imported"):
+        return "imported before, unchanged"
+    return ", ".join(f"{result[name]:,} {name}" for name in ("read", "changed", "unchanged", "quarantined"))
 
 
 @nvd.command()

