@@ -7,7 +7,7 @@ from flask import Flask
 from api_service import context, errors, hooks, openapi
 from api_service.context import Parts
 from api_service.metrics import Metrics
-from api_service.resources import tokens, users
+from api_service.resources import docs, health, notifications, tasks, tokens, users
 from shared import credentials, database
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import connect, open_doorbell
@@ -16,6 +16,9 @@ from shared.settings import Settings
 BLUEPRINTS = (
     tokens.blueprint,
     users.blueprint,
+    tasks.blueprint,
+    notifications.blueprint,
+    health.blueprint,
 )
 """Every noun, in the order of the documentation."""
 
@@ -28,16 +31,19 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> Flask:
         settings=settings,
         sessions=sessions,
         redis=connect(settings.redis_url, timeout=0.5),
+        metrics=Metrics(sessions),
         long_lived=threading.BoundedSemaphore(max(1, settings.api_threads // 2)),
     )
     app = Flask("api_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_document_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their schema
     context.install(app, parts)
-    hooks.install(app, Metrics(sessions))
+    hooks.install(app)
     errors.install(app)
     api = openapi.install(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    app.register_blueprint(docs.blueprint)
     return app
 
 

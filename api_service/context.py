@@ -7,6 +7,7 @@ import redis
 from flask import Flask, current_app
 
 from api_service.attempts import Attempts
+from api_service.metrics import Metrics
 from shared.database import Sessions
 from shared.settings import Settings
 
@@ -24,6 +25,8 @@ class Parts:
     long_lived: threading.Semaphore
     """Half of the threads: a request that stays long (an event stream, ?wait=) acquires one without blocking, or does not
     stay."""
+    metrics: Metrics
+    """What /metrics tells."""
     attempts: Attempts = field(default_factory=Attempts)
     """Who tried to sign in lately."""
 

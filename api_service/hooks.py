@@ -7,7 +7,7 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-from api_service.metrics import Metrics
+from api_service.context import parts
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ HEADERS = {
 """Set on every answer that does not set its own."""
 
 
-def install(app: Flask, metrics: Metrics) -> None:
+def install(app: Flask) -> None:
     """Register the hooks."""
 
     @app.before_request
@@ -45,7 +45,7 @@ def install(app: Flask, metrics: Metrics) -> None:
             response.headers.setdefault(name, value)
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
         route = request.url_rule.rule if request.url_rule else "(none)"
-        metrics.observe(request.method, route, response.status_code, seconds)
+        parts().metrics.observe(request.method, route, response.status_code, seconds)
         if request.path not in _QUIET or response.status_code >= 500:
             log.info(
                 "request",

@@ -64,6 +64,11 @@ class Api(flask_smorest.Api):
             "description": "`true` when this is the answer of an earlier request.",
             "schema": {"type": "string"},
         }
+        location = {
+            "description": "Where to find it, or to follow it.",
+            "schema": {"type": "string", "format": "uri-reference"},
+        }
+        self.spec.components.header("LOCATION", location, lazy=True)
         self.spec.components.header("REPLAYED", replayed, lazy=True)
 
 

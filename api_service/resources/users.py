@@ -20,7 +20,7 @@ blueprint = Blueprint("users", "Who signs in, and what they may do.")
 
 @blueprint.operation("POST", "/users", role=Role.ADMIN, raises=(Conflict,), idempotent=True)
 @blueprint.arguments(UserCreate)
-@blueprint.response(201, UserSchema)
+@blueprint.response(201, UserSchema, headers={"Location": "LOCATION"})
 def create_user(body: dict[str, Any]) -> Response:
     """Add a user."""
     with database.transaction(sessions()) as session:

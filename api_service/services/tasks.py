@@ -87,7 +87,7 @@ def list_queues(session: Session) -> list[Queue]:
         sa.select(
             Task.queue,
             kinds,
-            sa.func.count().label("count"),
+            sa.func.count().label("number"),
             sa.func.min(Task.run_after).label("oldest"),
             sa.func.count(Task.worker.distinct()).label("workers"),
         )
@@ -96,7 +96,7 @@ def list_queues(session: Session) -> list[Queue]:
     ).all()
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
-        counts[row.queue][row.kind] = row.count_ if hasattr(row, "count_") else row._mapping["count"]  # noqa: SLF001
+        counts[row.queue][row.kind] = row.number
     oldest = {row.queue: (now - row.oldest).total_seconds() for row in rows if row.kind == "waiting"}
     busy = {row.queue: row.workers for row in rows if row.kind == "running"}
     return [

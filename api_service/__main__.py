@@ -1,0 +1,106 @@
+"""`python -m api_service`: the HTTP service under gunicorn, one process with threads.
+
+The state of the service is in the database, so that more of it is more processes or containers, each with its own port.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+import structlog
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from api_service.app import create_app, make_first_admin
+from shared import logs
+from shared.database import Sessions, make_engine, make_sessions
+from shared.doorbell import open_doorbell
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 35
+"""How long a stopping server lets requests end; a ?wait= lasts up to 30 s."""
+RETRY_SECONDS = 2
+"""How often to look for a database that was away at the start."""
+
+
+class RootLogger(Logger):
+    """Gunicorn's log through the root logger, that is, through structlog; requests are logged by `api_service.hooks`."""
+
+    def setup(self, cfg: Config) -> None:  # noqa: ARG002
+        """Keep gunicorn from adding handlers of its own."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.INFO)
+        self.access_log.disabled = True
+
+
+class Server(BaseApplication):
+    """Gunicorn with options from our settings instead of its command line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set the options."""
+        for name, value in options(self._settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The WSGI application, made in the process that serves it."""
+        settings = self._settings
+        sessions = make_sessions(make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url))
+        _let_first_admin_in(settings, sessions)
+        return create_app(settings, sessions)
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Gunicorn's options."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return {
+        "bind": f"{host}:{settings.port}",
+        "worker_class": "gthread",
+        "workers": 1,
+        "threads": settings.api_threads,
+        "timeout": 120,
+        "graceful_timeout": GRACE_SECONDS,
+        "keepalive": 15,
+        "logger_class": RootLogger,
+        "proc_name": "vedette-api",
+        "control_socket_disable": True,
+    }
+
+
+def _let_first_admin_in(settings: Settings, sessions: Sessions) -> None:
+    """Now if the database is there, otherwise as soon as it is: the service starts without it, and says it is not ready."""
+    try:
+        make_first_admin(settings, sessions)
+    except SQLAlchemyError as error:
+        log.warning("first_admin_postponed", error=str(error).splitlines()[0])
+        threading.Thread(target=_retry_first_admin, args=(settings, sessions), daemon=True).start()
+
+
+def _retry_first_admin(settings: Settings, sessions: Sessions) -> None:
+    while True:
+        time.sleep(RETRY_SECONDS)
+        with contextlib.suppress(SQLAlchemyError):
+            make_first_admin(settings, sessions)
+            return
+
+
+def main() -> None:
+    """Serve until a signal says stop; requests under way are answered first."""
+    settings = Settings()
+    logs.configure(settings.log_format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the revision
+    Server(settings).run()
+
+
+if __name__ == "__main__":
+    main()
