@@ -20,6 +20,8 @@ from shared.matching.criterion import (
 )
 from shared.matching.versions import Scheme, vendor
 
+CONFIRMED, LIKELY, POSSIBLE = Certainty.CONFIRMED, Certainty.LIKELY, Certainty.POSSIBLE
+
 
 class Origin(enum.StrEnum):
     """Where an identity comes from, the strongest first."""
@@ -126,29 +128,39 @@ def _parse(text: str | None) -> PackageURL | None:
 
 
 def _given(component: Component, package: PackageURL | None) -> list[Identity]:
-    """The identities of the CPE names that the inventory gives.
+    """The identities of the CPE names that the inventory gives; a name of no single product is passed over.
 
-    One name is what somebody asserts. Several names of different products beside a package URL are the
-    guesses of a tool, of which at most one is the dictionary's: `likely` at most, and where the package URL
-    does not suggest the same name and the criterion names no ecosystem, `possible`.
+    One name is what somebody asserts. Several names of different products beside a package URL are the guesses of
+    a tool, of which at most one is the dictionary's: `likely` at most. Where the package URL has an ecosystem and
+    does not suggest the same name, the two do not agree: one name is `likely`, and one of several guesses is
+    `possible` for criteria that name no ecosystem.
     """
     names = []
     for text in component.cpes:
         try:
-            names.append((cpe.parse(text), text))
+            name = cpe.parse(text)
         except cpe.CpeError:
             continue
+        if product_key(name) != EVERY_PRODUCT:
+            names.append((name, text))
     guessed = package is not None and len({name.product_key for name, _ in names}) > 1
-    suggested = _suggested(package) if guessed else frozenset()
-    return [_from_cpe(name, text, component, package, suggested if guessed else None) for name, text in names]
+    suggested = _suggested(package) if names and package else None
+    found = []
+    for name, text in names:
+        agrees = suggested is None or name.product_key in suggested
+        sure = LIKELY if guessed or not agrees else CONFIRMED
+        found.append(
+            _from_cpe(name, text, component, package, (sure, POSSIBLE if guessed and not agrees else sure))
+        )
+    return found
 
 
-def _suggested(package: PackageURL | None) -> frozenset[str]:
-    """The products that the package URL itself suggests with some certainty."""
-    if package is None:
-        return frozenset()
+def _suggested(package: PackageURL) -> frozenset[str] | None:
+    """The products that the package URL itself suggests; None for types that cannot say."""
+    if not purl.has_ecosystem(package.type):
+        return None
     found = purl.candidates(package)
-    return frozenset(each.name.product_key for each in found if each.open_ceiling is Certainty.LIKELY)
+    return frozenset(each.name.product_key for each in found if each.open_ceiling is LIKELY)
 
 
 def _from_cpe(
@@ -156,19 +168,13 @@ def _from_cpe(
     text: str,
     component: Component,
     package: PackageURL | None,
-    suggested: frozenset[str] | None,
+    limits: tuple[Certainty, Certainty],
 ) -> Identity:
-    """An identity of a given name; `suggested` is None when the name is asserted, not guessed."""
+    """An identity of a given name; the limits are `ceiling` and `open_ceiling`."""
     version = _version_of(name) or component.version or (package.version if package else "") or ""
     purl_type = package.type if package else ""
-    ceiling = open_ceiling = component.at_most
-    if suggested is not None:
-        ceiling = weakest(ceiling, Certainty.LIKELY)
-        open_ceiling = weakest(
-            ceiling, Certainty.LIKELY if name.product_key in suggested else Certainty.POSSIBLE
-        )
-    if purl_type in purl.SYSTEM_TYPES:
-        ceiling = open_ceiling = weakest(ceiling, Certainty.POSSIBLE)
+    at_most = weakest(component.at_most, POSSIBLE) if purl_type in purl.SYSTEM_TYPES else component.at_most
+    ceiling, open_ceiling = (weakest(at_most, limit) for limit in limits)
     target_sw = frozenset({name.target_sw}) if name.target_sw != cpe.ANY else purl.target_software(purl_type)
     other = purl.is_another_program(purl_type, name)
     return _identity(
@@ -211,9 +217,9 @@ def _named(component: Component) -> list[Identity]:
             component.name,
             component.version,
             "",
-            Certainty.POSSIBLE,
+            POSSIBLE,
             frozenset(),
-            Certainty.POSSIBLE,
+            POSSIBLE,
         )
         for owner in (product, product + "_project")
         if product and cpe.is_value(product)

@@ -51,7 +51,7 @@ TARGET_SOFTWARE = {
 }
 """What NVD writes in `target_sw` for packages of an ecosystem."""
 
-SYSTEM_TYPES = frozenset({"deb", "rpm", "apk", "alpm"})
+SYSTEM_TYPES = frozenset({"deb", "rpm", "apk", "alpm", "alpine"})
 """Operating-system packages: distributions fix flaws without changing the version that they started from."""
 
 _PACKAGE_TYPES = frozenset({"npm", "pypi", "gem", "cargo", "hex", "pub", "nuget", "cpan"})
@@ -79,6 +79,11 @@ _Guess = tuple[str, str, Certainty, Certainty | None]
 def target_software(purl_type: str) -> frozenset[str]:
     """The values of `target_sw` that agree with packages of a type."""
     return TARGET_SOFTWARE.get(purl_type, frozenset())
+
+
+def has_ecosystem(purl_type: str) -> bool:
+    """Whether packages of a type are of one ecosystem, by whose rules names can be told apart."""
+    return purl_type in TARGET_SOFTWARE or purl_type in _HOSTED_TYPES
 
 
 def is_another_program(purl_type: str, name: cpe.Name) -> bool:

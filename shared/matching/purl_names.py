@@ -230,6 +230,7 @@ KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
         github.com/moby/moby = mobyproject:moby docker:docker
         github.com/opencontainers/runc = linuxfoundation:runc docker:runc opencontainers:runc
         go.etcd.io/etcd = etcd:etcd redhat:etcd
+        google.golang.org/protobuf = golang:protobuf
         golang.org/x/crypto = golang:crypto golang:package_ssh
         golang.org/x/net = golang:net golang:http2
         golang.org/x/text = golang:text
@@ -306,6 +307,15 @@ MAVEN_VENDORS = _table(r"""
 """)
 """Vendors by the beginning of a Maven group; the longest beginning counts."""
 
+_SYMFONY = _names("""
+    asset browser-kit cache config console css-selector debug dependency-injection dom-crawler error-handler
+    event-dispatcher expression-language filesystem finder form framework-bundle http-client http-foundation
+    http-kernel intl ldap lock mailer messenger mime notifier options-resolver process property-access
+    property-info routing security security-bundle security-core security-csrf security-guard security-http
+    serializer stopwatch string templating translation twig-bridge twig-bundle uid validator var-dumper
+    web-profiler-bundle workflow yaml
+""")
+
 SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     "gem": _table(r"""
         actioncable = rubyonrails:rails
@@ -321,8 +331,8 @@ SUITES: dict[str, dict[str, tuple[str, ...]]] = {
     """),
     "composer": _table(r"""
         illuminate/ = laravel:framework
-        symfony/ = sensiolabs:symfony
-    """),
+    """)
+    | {f"symfony/{component}": ("sensiolabs:symfony",) for component in _SYMFONY},
     "maven": _table(r"""
         io.netty/ = netty:netty
         org.apache.tomcat.embed/ = apache:tomcat
@@ -362,7 +372,7 @@ SYSTEM: dict[str, tuple[str, ...]] = _table(r"""
     httpd = apache:http_server
     icu = icu-project:international_components_for_unicode
     isc-dhcp = isc:dhcp
-    krb5 = mit:kerberos_5 mit:kerberos
+    krb5 = mit:kerberos_5
     libcurl = haxx:libcurl haxx:curl
     libgcrypt20 = gnupg:libgcrypt
     libssh2 = libssh2:libssh2

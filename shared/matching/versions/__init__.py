@@ -36,7 +36,13 @@ SCHEMES = (
     VENDOR,
 )
 
-UPSTREAM = {"deb": deb.upstream, "rpm": rpm.upstream, "apk": apk.upstream}
+UPSTREAM = {
+    "deb": deb.upstream,
+    "rpm": rpm.upstream,
+    "apk": apk.upstream,
+    "alpine": apk.upstream,
+    "alpm": rpm.upstream,
+}
 """For operating-system packages: from the package's version to the one that its author gave it."""
 
 _BY_TYPE = {purl_type: scheme for scheme in SCHEMES for purl_type in scheme.purl_types}

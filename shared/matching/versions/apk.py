@@ -1,6 +1,6 @@
 """Alpine packages' versions, whose order is Gentoo's, by the library `univers`.
 
-Source: https://wiki.alpinelinux.org/wiki/Package_policies and apk-tools' version.c
+Source: apk-tools, version.c
 """
 
 import re
@@ -46,4 +46,4 @@ def upstream(version: str) -> str:
     return _REVISION.sub("", version)
 
 
-SCHEME = Scheme("apk", ("apk", "alpm", "ebuild"), key, lambda version: (upstream(version),))
+SCHEME = Scheme("apk", ("apk", "alpine", "alpm", "ebuild"), key, lambda version: (upstream(version),))

@@ -1,6 +1,6 @@
 """Composer's versions (PHP): up to four numbers and a stability, as its version parser normalises them.
 
-Source: https://getcomposer.org/doc/articles/versions.md and PHP's version_compare, which Composer's semver
+Source: the Composer documentation, "Versions and constraints", and PHP's version_compare, which Composer's semver
 uses: dev < alpha < beta < RC < (stable) < patch. Branches (``dev-master``) have no place in the order.
 """
 

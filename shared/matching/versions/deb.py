@@ -1,6 +1,6 @@
 """Debian packages' versions, by the library `univers`.
 
-Source: https://www.debian.org/doc/debian-policy/ch-controlfields.html#version
+Source: Debian Policy Manual, 5.6.12 "Version"
 """
 
 import re

@@ -1,6 +1,6 @@
 """RubyGems' versions: Gem::Version, by the library `univers`.
 
-Source: https://guides.rubygems.org/specification-reference/ and Gem::Version#<=>
+Source: Gem::Version#<=>
 """
 
 import re

@@ -1,6 +1,6 @@
 """NuGet's versions: semantic versions with an optional fourth number, compared without regard to case.
 
-Source: https://learn.microsoft.com/nuget/concepts/package-versioning
+Source: the NuGet documentation, "Package versioning".
 """
 
 from shared.matching.versions import semver

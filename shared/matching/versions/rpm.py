@@ -1,6 +1,6 @@
 """RPM packages' versions: rpmvercmp, by the library `univers`.
 
-Source: https://rpm-software-management.github.io/rpm/manual/dependencies.html and rpmvercmp.c
+Source: rpm, rpmvercmp.c
 """
 
 import re
