@@ -52,7 +52,7 @@ class Builder:
         """Count work, and refuse a document that asks for far more of it than its size explains."""
         self._steps += count
         if self._steps > self.limits.steps:
-            raise SbomError(where, "the document is made of far too many small pieces to be read")
+            raise SbomError(where, "the document has far too many small or nested pieces to be read")
 
     def check_depth(self, where: str, depth: int) -> None:
         """Refuse components nested deeper than allowed."""
