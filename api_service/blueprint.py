@@ -14,6 +14,7 @@ from flask import Response, request
 from flask_smorest.utils import unpack_tuple_response
 
 from api_service import auth
+from api_service.context import settings
 from api_service.errors import status_of
 from api_service.paging import Page
 from api_service.parsing import Parser, is_storable
@@ -77,7 +78,7 @@ class Blueprint(flask_smorest.Blueprint):
             @wraps(guarded)
             def limited(*args: Any, **kwargs: Any) -> Any:
                 if body_limit is not None:
-                    request.max_content_length = body_limit
+                    request.max_content_length = min(body_limit, settings().max_document_bytes)
                 if not all(is_storable(str(value)) for value in kwargs.values()):
                     raise errors.NotFound("There is nothing with such a name.")
                 return guarded(*args, **kwargs)

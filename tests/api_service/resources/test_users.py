@@ -1,8 +1,14 @@
 """Users over HTTP."""
 
+import concurrent.futures
+import threading
 import uuid
 
 import pytest
+import sqlalchemy as sa
+
+from shared import database
+from shared.models.user import Role, User
 
 ADA = {"email": "Ada@Example.org", "name": "Ada", "role": "analyst", "password": "correct horse battery"}
 
@@ -90,3 +96,27 @@ def test_users_are_for_admins(nobody, analyst):
     for method in ("GET", "POST"):
         assert nobody.ask(method, "/users").status_code == 401
         assert analyst.ask(method, "/users").status_code == 403
+
+
+def test_two_admins_who_demote_each_other_leave_one(admin, caller, app, sessions):
+    other = caller(Role.ADMIN)
+    for _ in range(5):
+        barrier = threading.Barrier(2)
+
+        def demote(pair, barrier=barrier):
+            asker, target = pair
+            barrier.wait()
+            return app.test_client().patch(
+                f"/api/v1/users/{target.user_id}",
+                json={"role": "viewer"},
+                headers={"Authorization": f"Bearer {asker.token}"},
+            )
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(demote, ((admin, other), (other, admin))))
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses[0] == 200
+        assert statuses[1] in (403, 409)
+        with database.transaction(sessions) as session:
+            assert session.scalar(sa.select(sa.func.count()).where(User.role == Role.ADMIN)) == 1
+            session.execute(sa.update(User).values(role=Role.ADMIN))
