@@ -70,17 +70,31 @@ class Child:
         elif now >= self.due:
             self.start()
 
-    def stop(self) -> None:
-        """SIGTERM, and SIGKILL for the whole group when that does not help."""
-        if self.process is None or self.process.poll() is not None:
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def join(self, deadline: float) -> None:
+        """Wait until it has stopped; past the deadline (monotonic) kill it with all that it started."""
+        if self.process is None:
             return
-        self.process.terminate()
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             click.echo(f"{self.name} does not stop; killing it", err=True)
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """Stop children in the reverse order of their start: all but the first at once, since they may need that one."""
+    for group in (children[1:], children[:1]):
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in group:
+            child.terminate()
+        for child in group:
+            child.join(deadline)
 
 
 def tail(path: Path, lines: int = 15) -> str:

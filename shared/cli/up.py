@@ -20,7 +20,7 @@ import requests
 
 from shared import credentials, database, doorbell, migrations
 from shared.cli import local
-from shared.cli.processes import Child, tail
+from shared.cli.processes import Child, stop_all, tail
 from shared.settings import Settings
 
 READY_SECONDS = 60.0
@@ -97,12 +97,12 @@ def running(settings: Settings, stop: threading.Event) -> Iterator[Running]:
     with ExitStack() as stack:
         settings, redis_name, redis_child = _redis(settings, logs)
         vedette = Running(settings, f"http://{_reachable(settings.host)}:{settings.port}", token, redis_name)
+        stack.callback(stop_all, vedette.children)
         children = [redis_child] if redis_child else []
         children += [_service(settings, logs, name) for name in ("worker", "scheduler", "api")]
         for child in children:
-            stack.callback(child.stop)
-            child.start()
             vedette.children.append(child)
+            child.start()
             if child is redis_child:
                 _wait(vedette, stop, child, REDIS_SECONDS, lambda: _redis_answers(settings.redis_url))
         _wait(vedette, stop, children[-1], READY_SECONDS, lambda: _api_answers(vedette.api_url))
