@@ -16,8 +16,11 @@ The flow, in one direction; nothing is cached between calls:
    evaluates the trees and yields one `match.Match` for a component and vulnerability.
    `match.match(components, criteria, candidates)` is steps 2 to 4 in one call, for whoever has the criteria
    at hand.
-5. `evidence.evidence(match, version)` spells a match out as data with a sentence; `explain.explain(...)`
-   answers for one component and vulnerability, whichever way it went.
+5. `evidence.evidence(match)` spells a match out as data with a sentence, when somebody asks;
+   `explain.explain(components, index, criteria, tree, status)` answers for one component and vulnerability,
+   whichever way it went.
 
-`affected` reads the CNA's own data of records without usable configurations and matches it as `possible`.
+`affected.tree_of(record["configurations"], record["affected"])` does step 1 for a record that may have nothing but
+the CNA's own data: the same kind of tree and criteria, marked so that whatever it matches is `possible`. Rejected
+records have no tree.
 """

@@ -13,9 +13,8 @@ Deviations from the letter of IR 7696, each because of how NVD and inventories w
   old feeds).
 """
 
-import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,24 +22,8 @@ from shared.matching import cpe, versions
 from shared.matching.component import Component
 from shared.matching.criterion import EVERY_PRODUCT, Criterion, product_key, version_key
 from shared.matching.identity import Identity, identify
+from shared.matching.reason import UNDECIDED, Reason
 from shared.matching.versions import Scheme, compare_keys, vendor
-
-
-class Reason(enum.StrEnum):
-    """Why a criterion is not met, or not known to be."""
-
-    NO_IDENTIFIER = "no_identifier_in_common"
-    VERSION_OUTSIDE = "version_outside"
-    VERSION_NOT_NAMED = "version_not_named"
-    VERSION_UNKNOWN = "version_unknown"
-    VERSION_UNDECIDED = "version_undecided"
-    ATTRIBUTE_DIFFERS = "attribute_differs"
-    ECOSYSTEM_DIFFERS = "ecosystem_differs"
-    UNREADABLE = "criterion_unreadable"
-
-
-UNDECIDED = frozenset({Reason.VERSION_UNKNOWN, Reason.VERSION_UNDECIDED, Reason.UNREADABLE})
-"""The reasons that are no "no": the criterion may be met."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -111,23 +94,54 @@ def compare_criteria(inventory: Inventory, criteria: Mapping[int, Criterion]) ->
     return hits
 
 
+class Bound(NamedTuple):
+    """One end of a range: the version compared with `text` must come out as one of `allowed`."""
+
+    symbol: str
+    text: str
+    allowed: frozenset[int]
+
+
+def bounds(criterion: Criterion, name: cpe.Name) -> list[Bound]:
+    """The criterion's range, the name's update joined to the upper bound."""
+    joined = name.version == cpe.ANY and name.update not in {cpe.ANY, cpe.NA}
+    update = cpe.unquote(name.update) if joined else ""
+    ends = (
+        (">=", criterion.version_start_including, "", frozenset({0, 1})),
+        (">", criterion.version_start_excluding, "", frozenset({1})),
+        ("<=", criterion.version_end_including, update, frozenset({-1, 0})),
+        ("<", criterion.version_end_excluding, update, frozenset({-1})),
+    )
+    return [
+        Bound(symbol, vendor.join(cpe.unquote(text), more), allowed)
+        for symbol, text, more, allowed in ends
+        if text
+    ]
+
+
+def criterion_name(criterion: Criterion) -> cpe.Name:
+    """The CPE name of a criterion, everything being ANY in that of a package; raises CpeError."""
+    return cpe.Name("a") if criterion.is_package else cpe.parse(criterion.criteria)
+
+
 class Test:
     """A criterion made ready to be compared with many identities."""
 
-    __slots__ = ("_memo", "_others", "_version_key", "criterion", "name", "product_key")
+    __slots__ = ("_bounds", "_memo", "_others", "_version_key", "criterion", "name", "product_key")
 
     def __init__(self, criterion: Criterion, memo: dict[tuple[str, str], Any]) -> None:
         self.criterion = criterion
         self._memo = memo
         """Sort keys by scheme and text, shared between the criteria of one comparison."""
         try:
-            self.name: cpe.Name | None = cpe.parse(criterion.criteria)
+            self.name: cpe.Name | None = criterion_name(criterion)
         except cpe.CpeError:
             self.name = None
             self.product_key = EVERY_PRODUCT
             return
-        self.product_key = product_key(self.name)
+        self.product_key = criterion.criteria if criterion.is_package else product_key(self.name)
         self._version_key = "" if criterion.has_range else version_key(self.name)
+        self._bounds = bounds(criterion, self.name)
         self._others = [(key, value) for key in _OTHERS if (value := getattr(self.name, key)) != cpe.ANY]
 
     def compare(self, identity: Identity) -> tuple[str, ...] | Reason:
@@ -176,7 +190,7 @@ class Test:
             return Reason.VERSION_OUTSIDE
         if not self.criterion.has_range:
             return None
-        return self._within(name, identity) if identity.version else Reason.VERSION_UNKNOWN
+        return self._within(identity) if identity.version else Reason.VERSION_UNKNOWN
 
     def _is_named(self, name: cpe.Name, identity: Identity) -> bool:
         """Whether the version is the one that the name names, or covered by its wildcards."""
@@ -194,23 +208,12 @@ class Test:
             and cpe.compare(name.update, own.update) in _COVERS
         )
 
-    def _within(self, name: cpe.Name, identity: Identity) -> Reason | None:
-        criterion = self.criterion
-        upper = (
-            "" if name.version != cpe.ANY or name.update in {cpe.ANY, cpe.NA} else cpe.unquote(name.update)
-        )
-        for bound, update, allowed in (
-            (criterion.version_start_including, "", _AFTER_OR_AT),
-            (criterion.version_start_excluding, "", _AFTER),
-            (criterion.version_end_including, upper, _BEFORE_OR_AT),
-            (criterion.version_end_excluding, upper, _BEFORE),
-        ):
-            if not bound:
-                continue
-            order = self.order(identity, vendor.join(bound, update))
+    def _within(self, identity: Identity) -> Reason | None:
+        for bound in self._bounds:
+            order = self.order(identity, bound.text)
             if order is None:
                 return Reason.VERSION_UNDECIDED
-            if order not in allowed:
+            if order not in bound.allowed:
                 return Reason.VERSION_OUTSIDE
         return None
 
@@ -232,7 +235,3 @@ class Test:
 
 _OTHERS = ("edition", "language", "sw_edition", "target_sw", "target_hw", "other")
 _COVERS = frozenset({cpe.Relation.SUPERSET, cpe.Relation.EQUAL})
-_AFTER_OR_AT = frozenset({0, 1})
-_AFTER = frozenset({1})
-_BEFORE_OR_AT = frozenset({-1, 0})
-_BEFORE = frozenset({-1})

@@ -50,6 +50,8 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True, gc=False):
     every: bool
     negate: bool
     nodes: tuple[Node, ...]
+    cna: bool = False
+    """Whether it was read from the CNA's own data by `shared.matching.affected`: second-class evidence."""
 
 
 Tree = tuple[Configuration, ...]
@@ -77,7 +79,7 @@ def from_record(configurations: Any) -> tuple[Tree, list[Criterion]]:
     of the record. Use `renumber` to put ids of one's own in place of the numbers.
     """
     try:
-        if isinstance(configurations, bytes | msgspec.Raw):
+        if isinstance(configurations, _JSON):
             listed = _json_decoder.decode(configurations)
         else:
             listed = msgspec.convert(configurations, list[_Configuration])
@@ -99,7 +101,9 @@ def renumber(tree: Tree, ids: Sequence[int]) -> Tree:
         ]
         return Node(each.every, each.negate, tuple(operands), tuple(map(node, each.children)))
 
-    return tuple([Configuration(each.every, each.negate, tuple(map(node, each.nodes))) for each in tree])
+    return tuple(
+        [Configuration(each.every, each.negate, tuple(map(node, each.nodes)), each.cna) for each in tree]
+    )
 
 
 class _Match(msgspec.Struct, rename="camel", gc=False):
@@ -127,6 +131,7 @@ class _Configuration(msgspec.Struct, rename="camel", gc=False):
     nodes: list[_Node] = []
 
 
+_JSON = (bytes, msgspec.Raw)
 _json_decoder = msgspec.json.Decoder(list[_Configuration])
 
 
@@ -165,9 +170,15 @@ def _every(operator: str) -> bool:
 
 def _tidy(value: Any) -> list[_Configuration]:
     """Read what does not have the record's shape: entries of the wrong type count as missing."""
-    if isinstance(value, bytes | msgspec.Raw):
-        value = msgspec.json.decode(value)
-    return [_read(_Configuration, each, {"nodes": _tidy_nodes(each, "nodes")}) for each in _entries(value)]
+    return [
+        _read(_Configuration, each, {"nodes": _tidy_nodes(each, "nodes")})
+        for each in _entries(decoded(value))
+    ]
+
+
+def decoded(value: Any) -> Any:
+    """The value of JSON that is still text."""
+    return msgspec.json.decode(value) if isinstance(value, _JSON) else value
 
 
 def _tidy_nodes(parent: Any, field: str) -> list[_Node]:
@@ -224,8 +235,11 @@ def _operands(node: Node, path: Path) -> Iterator[tuple[Path, Operand]]:
         yield from _operands(child, (*path, index))
 
 
-def spell(path: Path) -> str:
+def spell(path: Path, *, cna: bool = False) -> str:
     """The path in the record's own words: ``configurations[0].nodes[1].cpeMatch[3]``."""
+    if cna:
+        place = "defaultStatus" if len(path) > 4 else f"versions[{path[2]}]"
+        return f"affected[{path[0]}].affectedData[{path[1]}].{place}"
     children = "".join(f".children[{index}]" for index in path[2:-1])
     return f"configurations[{path[0]}].nodes[{path[1]}]{children}.cpeMatch[{path[-1]}]"
 

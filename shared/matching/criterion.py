@@ -24,6 +24,10 @@ EVERY_VERSION = "*"
 """In a lookup only: all version keys of the product."""
 
 
+PACKAGE = "pkg:"
+"""How criteria begin that `shared.matching.affected` makes: a package URL without version, in place of a CPE name."""
+
+
 class Criterion(msgspec.Struct, frozen=True, gc=False):
     """A CPE match string with its range."""
 
@@ -45,8 +49,15 @@ class Criterion(msgspec.Struct, frozen=True, gc=False):
         )
 
     @property
+    def is_package(self) -> bool:
+        """Whether it names a package instead of a CPE."""
+        return self.criteria.startswith(PACKAGE)
+
+    @property
     def index_key(self) -> IndexKey:
         """Where the mirror files it. Versions that the matcher calls equal share the version key."""
+        if self.is_package:
+            return self.criteria, MUST_COMPARE
         try:
             name = cpe.parse(self.criteria)
         except cpe.CpeError:

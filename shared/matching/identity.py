@@ -64,10 +64,18 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     spellings: tuple[str, ...] = ()
     """Other texts of the same version."""
 
+    package: str = ""
+    """Instead of `name`: the package URL without version, under which the CNA's data may name it."""
+
+    @property
+    def label(self) -> str:
+        """The CPE name, or the package."""
+        return self.package or str(self.name)
+
     @cached_property
     def product_key(self) -> str:
         """The product key of the name."""
-        return product_key(self.name)
+        return self.package or product_key(self.name)
 
     @cached_property
     def equal(self) -> frozenset[str]:
@@ -85,6 +93,8 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
         """The index keys of all criteria that may be met."""
         product = self.product_key
         yield product, MUST_COMPARE
+        if self.package:
+            return
         yield product, NO_VERSION
         for version in self.bases:
             yield product, version
@@ -97,11 +107,13 @@ def identify(component: Component) -> tuple[Identity, ...]:
     """Every identity of a component, the strongest first, each product once."""
     package = _parse(component.purl)
     found = [*_given(component, package), *_derived(component, package)]
-    if not found and component.name and package is None:
+    if package is not None:
+        found.append(_packaged(component, package))
+    elif not found and component.name:
         found = _named(component)
     distinct: dict[tuple[str, str, frozenset[str]], Identity] = {}
     for identity in found:
-        distinct.setdefault((str(identity.name), identity.version, identity.target_sw), identity)
+        distinct.setdefault((identity.label, identity.version, identity.target_sw), identity)
     return tuple(distinct.values())
 
 
@@ -206,6 +218,23 @@ def _derived(component: Component, package: PackageURL | None) -> list[Identity]
         )
         for candidate in purl.candidates(package)
     ]
+
+
+def _packaged(component: Component, package: PackageURL) -> Identity:
+    """The package itself, which only the CNA's data names."""
+    name = PackageURL(package.type, package.namespace, package.name).to_string()
+    version = package.version or component.version or ""
+    found = _identity(
+        cpe.Name("a"),
+        Origin.PURL,
+        component.purl or "",
+        version,
+        package.type,
+        POSSIBLE,
+        frozenset(),
+        POSSIBLE,
+    )
+    return msgspec.structs.replace(found, package=name)
 
 
 def _named(component: Component) -> list[Identity]:

@@ -50,6 +50,9 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     unknown: tuple[Platform, ...] = ()
     """The platform operands of the configuration about which the inventory says nothing."""
 
+    cna: bool = False
+    """Whether the CNA's own data says so, not NVD's analysis."""
+
 
 def match(
     components: Sequence[Component], criteria: Mapping[int, Criterion], candidates: Iterable[Candidate]
@@ -97,13 +100,14 @@ def _match_configuration(
     inventory: Inventory, hits: Hits, vulnerability: int, configuration: Configuration, index: int
 ) -> Iterator[Match]:
     met = hits.met
+    cna = configuration.cna
     if _is_flat(configuration):
-        node = configuration.nodes[0]
-        for position, operand in enumerate(node.operands):
+        for position, operand in enumerate(configuration.nodes[0].operands):
             if operand in met and not isinstance(operand, Platform):
                 for hit in met[operand]:
+                    sure = certainty(hit, TRUE, cna=cna)
                     yield Match(
-                        hit.component, vulnerability, certainty(hit, TRUE), operand, hit, (index, 0, position)
+                        hit.component, vulnerability, sure, operand, hit, (index, 0, position), cna=cna
                     )
         return
     if not any(operand in met for _, operand in configurations.operands((configuration,))):
@@ -114,8 +118,8 @@ def _match_configuration(
     for each in evaluation.contributions:
         unknown = _unknown(configuration, inventory, hits) if each.value == UNKNOWN else ()
         for hit in met[each.criterion]:
-            sure = certainty(hit, each.value)
-            yield Match(hit.component, vulnerability, sure, each.criterion, hit, each.path, unknown)
+            sure = certainty(hit, each.value, cna=cna)
+            yield Match(hit.component, vulnerability, sure, each.criterion, hit, each.path, unknown, cna)
 
 
 def _is_flat(configuration: Configuration) -> bool:
@@ -134,8 +138,10 @@ def _unknown(configuration: Configuration, inventory: Inventory, hits: Hits) -> 
     )
 
 
-def certainty(hit: Hit, value: int) -> Certainty:
+def certainty(hit: Hit, value: int, *, cna: bool = False) -> Certainty:
     """How sure a match through a hit is, in a configuration that is TRUE or UNKNOWN."""
+    if cna:
+        return Certainty.POSSIBLE
     identity = hit.identity
     sure = identity.ceiling
     if identity.open_ceiling is not None and identity.open_ceiling != sure and _is_open(hit):
@@ -146,7 +152,7 @@ def certainty(hit: Hit, value: int) -> Certainty:
 
 
 def _is_open(hit: Hit) -> bool:
-    return hit.criterion.criteria.split(":")[-3] in {"*", "-"}
+    return hit.criterion.is_package or hit.criterion.criteria.split(":")[-3] in {"*", "-"}
 
 
 __all__ = ["FALSE", "TRUE", "UNKNOWN", "Candidate", "Match", "match", "match_candidates", "truth_of"]
