@@ -15,6 +15,10 @@ class SbomError(ValueError):
         self.why = why
 
 
+class SbomTooLarge(SbomError):
+    """The document, or what it unpacks to, is larger than a limit allows."""
+
+
 class Format(enum.StrEnum):
     """The document formats that are read."""
 

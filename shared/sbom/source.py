@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final, TypeAlias
 
-from shared.sbom.model import Limits, SbomError
+from shared.sbom.model import Limits, SbomError, SbomTooLarge
 
 Buffer: TypeAlias = bytes | bytearray
 
@@ -93,7 +93,7 @@ def _take(data: Buffer | memoryview | BinaryIO, limits: Limits) -> Buffer:
 
 def _check_size(size: int, limit: int, verb: str) -> None:
     if size > limit:
-        raise SbomError(
+        raise SbomTooLarge(
             "the whole document", f"it {verb} larger than {limit / 1e6:g} MB, the largest that is read"
         )
 
