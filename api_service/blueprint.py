@@ -99,11 +99,18 @@ class Blueprint(flask_smorest.Blueprint):
     def arguments(
         self, schema: type[Schema], *, location: str = "json", **kwargs: Any
     ) -> Callable[[View], View]:
-        """Parse the body or the query with `schema`; the body's example is made of its fields' examples."""
-        if location == "json":
+        """Parse the body or the query with `schema`; the body's example is made of its fields' examples.
+
+        A body must be sent unless `required=False`, when a missing one counts as `{}`.
+        """
+        decorate: Callable[[View], View]
+        if location != "json":
+            decorate = super().arguments(schema, location=location, **kwargs)
+            return decorate
+        if "examples" not in kwargs:
             kwargs.setdefault("example", schema.example())
-        decorate: Callable[[View], View] = super().arguments(schema, location=location, **kwargs)
-        return decorate
+        decorate = super().arguments(schema, location=location, **kwargs)
+        return (lambda view: _with_body(decorate(view))) if kwargs.get("required", True) else decorate
 
     def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[View], View]:
         """Answer with `schema`; the answer's example is made of its fields' examples."""
@@ -133,6 +140,16 @@ class Blueprint(flask_smorest.Blueprint):
             return documented(paged)
 
         return decorate
+
+
+def _with_body(view: View) -> View:
+    @wraps(view)
+    def demanding(*args: Any, **kwargs: Any) -> Any:
+        if not request.get_data(cache=True):
+            raise errors.Invalid("Send a JSON body.")
+        return view(*args, **kwargs)
+
+    return demanding
 
 
 def _without_content(view: View) -> View:

@@ -25,7 +25,7 @@ class Parser(FlaskParser):
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:  # noqa: ARG002
         """The parsed body; nothing when there is none."""
         raw = req.get_data(cache=True)
-        if not raw and not req.mimetype:
+        if not raw:
             return core.missing
         if not is_json_request(req):
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")

@@ -34,7 +34,6 @@ def test_a_wrong_method_is_405_with_those_that_are_right(admin):
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"{",
         b'{"name": NaN}',
         b'{"name": Infinity}',
@@ -57,6 +56,8 @@ def test_json_of_another_shape_is_422(admin, body):
 
 def test_no_body_is_422(admin):
     assert is_problem(admin.post("/users"), 422)
+    assert is_problem(admin.post("/users", data=b"", content_type="application/json"), 422)
+    assert is_problem(admin.ask("PATCH", f"/users/{admin.user_id}"), 422)
 
 
 @pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\udfff\\ud800"])
