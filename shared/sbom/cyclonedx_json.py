@@ -21,6 +21,10 @@ CPE_PROPERTIES: Final = frozenset({"syft:cpe23"})
 """Properties in which tools put the CPE names for which CycloneDX has no room."""
 
 
+# What is nested is walked again at each level, which would cost a long text at the bottom dearly.
+_BYTES_PER_STEP: Final = 16
+
+
 class _Licence(msgspec.Struct):
     id: str | None = None
     name: str | None = None
@@ -130,6 +134,7 @@ def _tree(raw: Raw, where: str, builder: Builder, depth: int) -> Iterator[tuple[
         if view[0] == ord("{"):
             nested = _NESTED.decode(view).components
             if nested is not ABSENT:
+                builder.step(path, len(memoryview(nested)) // _BYTES_PER_STEP)
                 yield from _tree(nested, f"{path}.components", builder, depth + 1)
 
 

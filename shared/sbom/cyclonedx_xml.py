@@ -22,7 +22,7 @@ _COMPONENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?component[\s/>]")
 _PIECE: Final = 1 << 18
 # A single tag, attribute or comment may be so long: older parsers begin it anew with every piece.
 _LONGEST_TOKEN: Final = 1 << 20
-_STEPS_PER_ELEMENT: Final = 6
+_STEPS_PER_ELEMENT: Final = 8
 # Every name of a tag or an attribute stays in memory; the schema has some 200.
 _MOST_NAMES: Final = 5_000
 _PLAINER: Final = {

@@ -35,8 +35,6 @@ _SHALLOW: Final = re.compile(
 )
 _OFFSET: Final = re.compile(r" \(byte (\d+)\)$")
 _OPENING: Final = (b"{", b"[")
-# Bytes cost too: what is nested deeply is walked once for each level.
-_BYTES_PER_STEP: Final = 32
 
 
 class Envelope(msgspec.Struct, rename="camel"):
@@ -163,7 +161,7 @@ def objects(raw: Raw, where: str, builder: Builder) -> Iterator[tuple[str, memor
     if kind != "a list":
         builder.skip(where, f"it is {kind}, not a list")
         return
-    builder.step(where, _occurrences(view, b'"') // 2 + _openings(view) + len(view) // _BYTES_PER_STEP)
+    builder.step(where, _occurrences(view, b'"') // 2 + _openings(view))
     index, end = 0, 1
     while True:
         found = _BRACKET.match(view, end)

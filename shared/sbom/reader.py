@@ -2,6 +2,8 @@
 
 from typing import BinaryIO, Final, Protocol
 
+import msgspec
+
 from shared.sbom import cyclonedx_json, cyclonedx_xml, spdx_json, spdx_tagvalue
 from shared.sbom.model import DEFAULT, Document, Limits, SbomError
 from shared.sbom.probe import Probe
@@ -26,10 +28,14 @@ def read(data: bytes | bytearray | memoryview | BinaryIO, *, limits: Limits = DE
 
     Duplicates are kept: the same package twice in a document stands in two places.
     """
-    probe = Probe(*load(data, limits))
-    for module in FORMATS:
-        if module.recognises(probe):
-            return module.read(probe, limits)
+    try:
+        probe = Probe(*load(data, limits))
+        for module in FORMATS:
+            if module.recognises(probe):
+                return module.read(probe, limits)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        # What the readers do not foresee is still the sender's to mend, not a fault of ours.
+        raise SbomError("the document", f"it cannot be read: {error}") from error
     raise SbomError("the document", _why_not(probe))
 
 
