@@ -26,8 +26,7 @@ up: $(READY)
 
 # One file stays in one process, so that what its tests share is made once.
 test: $(READY)
-	@echo "pytest on 2 processes"
-	@$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -58,12 +57,18 @@ clean:
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find api_service worker_service shared tests -name __pycache__ -prune -exec rm -rf {} +
 
+PIP = $(BIN)/python -m pip -qq --disable-pip-version-check
+
+# uv installs in seconds what takes pip a minute; pip is there for networks that only pip is set up for.
 $(READY): requirements-dev.txt pyproject.toml
 	@$(if $(PYTHON),:,echo "Vedette needs Python 3.11 or newer; install it, or name one: make PYTHON=/path/to/python3" >&2; exit 1)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "installing into .venv (a minute the first time)"
+	@echo "installing into .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > .venv/uv.txt
+	@$(PIP) install --require-hashes -r .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt \
+		|| $(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

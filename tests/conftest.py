@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,18 @@ from shared import database
 from shared.database import Sessions
 from shared.models.base import Base
 from shared.settings import Settings
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI=true, fail a test that skips because a tool is "not installed": there every tool must be."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if "not installed" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{reason} (with CI=true a missing tool is a failure)"
+    return report
 
 
 @pytest.fixture(scope="session")
