@@ -18,6 +18,12 @@ Sessions = sessionmaker[Session]
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another one."""
+CONNECT_SECONDS = 5
+"""How long PostgreSQL may take to let us in."""
+IDLE_SECONDS = 60
+"""PostgreSQL ends a transaction that does nothing for so long: a stopped process must not hold its rows for ever."""
+NO_LIMIT = -1
+"""Threads bound the connections; one that keeps a lease alive must never wait for those that work."""
 
 
 class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
@@ -45,12 +51,17 @@ class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
 def make_engine(url: str) -> sa.Engine:
     """An engine for `url`, with what each database needs set on every connection."""
     if sa.make_url(url).get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        connect: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+        if "options" not in sa.make_url(url).query:
+            connect["options"] = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=NO_LIMIT, connect_args=connect
+        )
+    engine = sa.create_engine(url, max_overflow=NO_LIMIT, connect_args={"timeout": BUSY_SECONDS})
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # we emit BEGIN ourselves
+        connection.isolation_level = None  # we emit BEGIN ourselves
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL",
@@ -113,6 +124,5 @@ def now(session: Session) -> dt.datetime:
     if session.get_bind().dialect.name == "sqlite":
         text = session.scalar(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now")))
         return dt.datetime.strptime(f"{text}+0000", "%Y-%m-%d %H:%M:%S.%f%z")
-    moment = session.scalar(sa.select(sa.func.clock_timestamp()))
-    assert moment is not None  # noqa: S101  # a clock always answers
-    return moment.astimezone(dt.UTC)
+    clock = sa.func.clock_timestamp(type_=UtcDateTime())
+    return session.execute(sa.select(clock)).scalar_one()

@@ -11,7 +11,7 @@ import dramatiq
 import redis
 import structlog
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import AgeLimit, Callbacks, Middleware, Pipelines, Retries, ShutdownNotifications
+from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -24,6 +24,8 @@ Ringer = Callable[[Sequence[Ring]], bool]
 
 HEARTBEAT_MILLISECONDS = 10_000
 """After this long without a sign the broker hands a dead worker's messages on. Our lease decides, not the broker."""
+RING_SECONDS = 0.5
+"""How long one who only rings waits for Redis."""
 _ASKER = "asker-"
 """What the broker's name of a process begins with that asks for work but does none."""
 ALWAYS = 1_000_000
@@ -44,14 +46,7 @@ def make_broker(url: str, *, timeout: float, middleware: Sequence[Middleware] = 
         client=connect(url, timeout),
         heartbeat_timeout=HEARTBEAT_MILLISECONDS,
         maintenance_chance=ALWAYS,
-        middleware=[
-            AgeLimit(),
-            ShutdownNotifications(notify_shutdown=True),
-            Callbacks(),
-            Pipelines(),
-            Retries(max_retries=3),
-            *middleware,
-        ],
+        middleware=[Retries(max_retries=3), *middleware],
     )
     for queue in QUEUES:
         broker.declare_queue(queue)
@@ -84,7 +79,7 @@ def make_ringer(broker: RedisBroker) -> Ringer:
 
 def open_doorbell(url: str) -> Ringer:
     """A ringer with a connection of its own, for processes that ask for work but do none."""
-    broker = make_broker(url, timeout=0.5)
+    broker = make_broker(url, timeout=RING_SECONDS)
     broker.broker_id = f"{_ASKER}{broker.broker_id}"
     return make_ringer(broker)
 
@@ -96,11 +91,12 @@ def workers_alive(client: redis.Redis, namespace: str = "dramatiq") -> int:
     """
     since = time.time() * 1000 - HEARTBEAT_MILLISECONDS
     names = client.zrangebyscore(f"{namespace}:__heartbeats__", since, "+inf")
+    assert isinstance(names, list)  # noqa: S101  # redis types its two clients as one
     return sum(not name.decode().startswith(_ASKER) for name in names)
 
 
-def waiting(broker: RedisBroker, queue: str) -> int:
+def waiting(client: redis.Redis, queue: str, namespace: str = "dramatiq") -> int:
     """How many messages lie in `queue` that no worker has fetched; raises redis.RedisError when Redis is away."""
-    count = broker.client.llen(f"{broker.namespace}:{queue}")
+    count = client.llen(f"{namespace}:{queue}")
     assert isinstance(count, int)  # noqa: S101  # redis types its two clients as one
     return count

@@ -15,6 +15,7 @@
     ├── Permanent       work failed in a way that will not pass: the task is not retried
     └── Interrupted     a task stops itself
         ├── Cancelled   somebody asked it to
+        ├── Stopping    its worker is about to end; the task goes back to the queue
         └── LeaseLost   another worker owns the task now; nothing more may be written
 
 `api_service.errors` maps them to statuses, `worker_service.tasks` to task states. Nobody else catches them to translate.
@@ -97,6 +98,10 @@ class Interrupted(VedetteError):
 
 class Cancelled(Interrupted):
     """Somebody asked for the task to be cancelled."""
+
+
+class Stopping(Interrupted):
+    """The worker is about to end: the task is handed back, and no attempt is counted."""
 
 
 class LeaseLost(Interrupted):

@@ -105,7 +105,6 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         lock_key=how.lock_key,
         asked_by=how.asked_by,
         created_at=now,
-        rung_at=now,
     )
     if how.dedupe_key is None:
         session.add(task)
@@ -113,12 +112,13 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
     elif (standing := _add_unless_asked(session, task)) is not task:
         return standing
     if task.run_after <= now:
-        ring_after_commit(session, task)
+        ring_after_commit(session, task, now)
     return task
 
 
 def _add_unless_asked(session: Session, task: Task) -> Task:
     """Insert `task`, or give the open one that bears its dedupe key."""
+    looks = 3
     open_one = sa.select(Task).where(Task.dedupe_key == task.dedupe_key, Task.ended_at.is_(None))
     while True:
         if (standing := session.scalar(open_one)) is not None:
@@ -127,10 +127,13 @@ def _add_unless_asked(session: Session, task: Task) -> Task:
             with session.begin_nested():
                 session.add(task)
         except IntegrityError:
+            if (looks := looks - 1) == 0:
+                raise  # it was not the key
             continue  # somebody else asked between our look and our insert
         return task
 
 
-def ring_after_commit(session: Session, task: Task) -> None:
+def ring_after_commit(session: Session, task: Task, now: dt.datetime) -> None:
     """Note that `task` is to be rung for once this transaction is committed (`shared.database.transaction` does it)."""
+    task.rung_at = now
     session.info.setdefault("rings", []).append(Ring(task.id, task.name, task.queue))

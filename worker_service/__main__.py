@@ -1,10 +1,18 @@
-"""The worker process (`python -m worker_service [QUEUE ...]`): Dramatiq's own command with our settings."""
+"""The worker process (`python -m worker_service [QUEUE ...]`): Dramatiq's own command with our settings.
+
+Dramatiq ends, with its other processes, when one of them dies; whoever started it (a container's restart policy,
+`vedette up`, systemd) starts it again.
+"""
 
 import os
 import sys
+from collections.abc import Sequence
 
 from shared.settings import Settings
 from shared.tasks import QUEUES
+
+SHUTDOWN_SECONDS = 20
+"""How long tasks have to come to a checkpoint after SIGTERM."""
 
 
 def main() -> None:
@@ -12,15 +20,23 @@ def main() -> None:
     queues = sys.argv[1:]
     if unknown := set(queues) - set(QUEUES):
         sys.exit(f"no such queue: {', '.join(sorted(unknown))} (there are {', '.join(QUEUES)})")
-    settings = Settings()
-    command = [sys.executable, "-m", "dramatiq", "worker_service.app"]
+    become("worker_service.app", Settings(), queues)
+
+
+def become(module: str, settings: Settings, queues: Sequence[str] = ()) -> None:
+    """Replace this process by Dramatiq on the broker of `module`."""
+    command = [sys.executable, "-m", "dramatiq", module]
     command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
-    command += ["--worker-shutdown-timeout", "20000", "--skip-logging"]
+    command += ["--worker-shutdown-timeout", str(SHUTDOWN_SECONDS * 1000), "--skip-logging"]
     if queues:
         command += ["--queues", *queues]
-    os.environ.setdefault(
-        "dramatiq_queue_prefetch", "1"
-    )  # a prefetched message waits for a thread that is busy
+    tuning = {
+        "dramatiq_queue_prefetch": settings.worker_threads,  # in work included; more would wait here while others idle
+        "dramatiq_worker_timeout": 100,  # ms between two looks at an idle queue: by default up to a second
+        "dramatiq_restart_delay": 1000,  # ms until the next try when Redis is away
+    }
+    for name, value in tuning.items():
+        os.environ.setdefault(name, str(value))
     os.execv(sys.executable, command)  # noqa: S606  # a fixed argument list
 
 

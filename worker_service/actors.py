@@ -1,6 +1,6 @@
 """The actors: one per entry of the contract. Each answers its doorbell with its handler, inside the task frame."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import dramatiq
@@ -9,17 +9,19 @@ from shared import tasks
 from worker_service.handlers import housekeeping, notifications, nvd, scans
 from worker_service.tasks import Effect, Frame
 
-MINUTE = 60_000
+MINUTE = 60.0
 HOUR = 60 * MINUTE
+GRACE = MINUTE
+"""After its time is up a task may come to a checkpoint by itself; then Dramatiq interrupts its thread."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """What answers one contract entry, and for how long (milliseconds) one attempt may go on."""
+    """What answers one contract entry, and for how long (seconds) one attempt may go on."""
 
     contract: str
     handler: Callable[..., Effect]
-    time_limit: int
+    time_limit: float
 
 
 DOORS = (
@@ -31,20 +33,20 @@ DOORS = (
 )
 
 
-def declare(broker: dramatiq.Broker, frame: Frame) -> None:
+def declare(broker: dramatiq.Broker, frame: Frame, doors: Iterable[Door] = DOORS) -> None:
     """Put an actor for every door on `broker`."""
-    for door in DOORS:
+    for door in doors:
         dramatiq.actor(
             _answer(frame, door),
             actor_name=door.contract,
             queue_name=tasks.CONTRACTS[door.contract].queue,
             broker=broker,
-            time_limit=door.time_limit,
+            time_limit=(door.time_limit + GRACE) * 1000,
         )
 
 
 def _answer(frame: Frame, door: Door) -> Callable[[str], None]:
     def answer(task_id: str) -> None:
-        frame.run(task_id, door.handler)
+        frame.run(task_id, door.handler, door.time_limit)
 
     return answer

@@ -6,17 +6,22 @@ from periodiq import PeriodiqMiddleware
 
 from shared import logs
 from shared.database import make_engine, make_sessions
-from shared.doorbell import make_broker, make_ringer
+from shared.doorbell import make_broker, open_doorbell
 from shared.settings import Settings
 from worker_service import actors, schedule
+from worker_service.shutdown import HandBack
 from worker_service.tasks import Frame
 
 settings = Settings()
 logs.configure(settings.log_format)
+frame = Frame(
+    make_sessions(make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url)), settings
+)
 broker = make_broker(
-    settings.redis_url, timeout=5.0, middleware=[TimeLimit(), PeriodiqMiddleware(skip_delay=30)]
+    settings.redis_url,
+    timeout=5.0,
+    middleware=[HandBack(frame), TimeLimit(), PeriodiqMiddleware(skip_delay=30)],
 )
 dramatiq.set_broker(broker)
-frame = Frame(make_sessions(make_engine(settings.sqlalchemy_url), make_ringer(broker)), settings)
 actors.declare(broker, frame)
 schedule.declare(broker, frame.sessions)

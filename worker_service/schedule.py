@@ -1,18 +1,25 @@
 """The timetable: one line per periodic job. A periodic actor only asks for work; what must happen the database decides.
 
-periodiq drops a tick that waited too long and two schedulers tick twice, so every job bears a dedupe key.
+periodiq drops a tick that waited too long, and two schedulers tick twice: a job that was asked for a moment ago is not
+asked for again.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
+import sqlalchemy as sa
 from periodiq import cron
 
 from shared import database, tasks
 from shared.database import Sessions
+from shared.models.task import Task
 from shared.tasks import Asking, ask
+
+SAME_TICK = dt.timedelta(minutes=5)
+"""Ticks of one job so close to each other are one: of several schedulers, or of one that was started again."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,16 @@ def declare(broker: dramatiq.Broker, sessions: Sessions) -> None:
 
 
 def _asker(sessions: Sessions, job: Job) -> Callable[[], None]:
+    key = f"periodic:{job.contract}"
+
     def ask_for_it() -> None:
         with database.transaction(sessions) as session:
-            ask(session, job.contract, Asking(dedupe_key=f"periodic:{job.contract}"), **job.arguments)
+            asked = sa.select(Task.id).where(
+                Task.name == job.contract,
+                Task.dedupe_key == key,
+                Task.created_at > database.now(session) - SAME_TICK,
+            )
+            if session.scalar(asked.limit(1)) is None:
+                ask(session, job.contract, Asking(dedupe_key=key), **job.arguments)
 
     return ask_for_it

@@ -1,15 +1,16 @@
 """The scheduler process (`python -m worker_service.scheduler`): periodiq's timetable beside the sweeper.
 
-periodiq ends when Redis is away at a tick, so it runs as a child that is started again; the sweeper never waits for it.
+periodiq gives up when Redis is away at a tick and is then started again; the sweeper, which matters more, runs in a thread
+of its own and never waits for it.
 """
 
 import signal
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from types import FrameType
 
+import periodiq
 import structlog
 
 from shared import doorbell
@@ -22,30 +23,43 @@ RESTART_SECONDS = 5.0
 
 
 def main() -> None:
-    """Sweep until SIGTERM or SIGINT."""
-    stop = threading.Event()
+    """Sweep and tick until SIGTERM or SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    sweeper = Sweeper(frame.sessions, lambda queue: doorbell.waiting(broker, queue))
-    timetable, started = _start_timetable(), time.monotonic()
+        signal.signal(number, _end)
+    stop = threading.Event()
+    sweeper = threading.Thread(target=_sweep, args=(stop,), name="sweeper")
+    sweeper.start()
     log.info("scheduler_started", sweep_seconds=settings.sweep_seconds)
     try:
-        while not stop.wait(settings.sweep_seconds):
-            sweeper.sweep()
-            if timetable.poll() is not None and time.monotonic() - started > RESTART_SECONDS:
-                log.warning("timetable_restarted", exit_code=timetable.returncode)
-                timetable, started = _start_timetable(), time.monotonic()
+        while True:
+            _tick()
+            time.sleep(RESTART_SECONDS)
     finally:
-        timetable.terminate()
-        timetable.wait(timeout=10)
+        stop.set()
+        sweeper.join()
         log.info("scheduler_stopped")
 
 
-def _start_timetable() -> subprocess.Popen[bytes]:
-    command = Path(sys.executable).with_name(
-        "periodiq"
-    )  # installed beside the interpreter; it has no __main__
-    return subprocess.Popen([command, "worker_service.app"])
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit()
+
+
+def _sweep(stop: threading.Event) -> None:
+    redis = doorbell.connect(settings.redis_url, doorbell.RING_SECONDS)
+    sweeper = Sweeper(frame.sessions, lambda queue: doorbell.waiting(redis, queue))
+    while not stop.wait(settings.sweep_seconds):
+        sweeper.sweep()
+
+
+def _tick() -> None:
+    """Follow the timetable, for as long as periodiq can."""
+    actors = [actor for actor in broker.actors.values() if "periodic" in actor.options]
+    timetable = periodiq.Scheduler(actors)
+    try:
+        timetable.schedule()
+        timetable.loop()
+    except Exception as error:  # it says so, and is started again
+        log.warning("timetable_broken", error=str(error))
 
 
 if __name__ == "__main__":

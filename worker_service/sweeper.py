@@ -5,17 +5,17 @@ it holds, so any number of sweepers may run at once.
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import redis
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from shared import database, schedules
 from shared.database import Sessions
-from shared.errors import Conflict
+from shared.errors import Conflict, Invalid
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
 from shared.models.idempotency import IdempotentAnswer
@@ -26,7 +26,7 @@ from shared.tasks import QUEUES, ring_after_commit
 log = structlog.get_logger(__name__)
 
 UNANSWERED = dt.timedelta(seconds=5)
-"""How long a due task may wait, its queue being empty, before its message counts as lost."""
+"""How long a due task may wait, its queue holding too few messages, before its own counts as lost."""
 BATCH = 500
 """Rows per action and sweep; the rest waits for the next sweep."""
 
@@ -40,77 +40,97 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do everything once. Each action is a transaction of its own, so that one that fails stops no other."""
-        for action in (end_overdue_cancels, expire_leases, start_due_scans, self._ring_again, forget_ended):
-            try:
-                with database.transaction(self.sessions) as session:
-                    done = action(session)
-            except Exception:
-                log.exception("sweep_failed", action=action.__name__)
-            else:
-                if done:
-                    log.info("swept", action=action.__name__.strip("_"), rows=done)
-
-    def _ring_again(self, session: Session) -> int:
-        rung = 0
+        for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended):
+            self._do(action)
         for queue in QUEUES:
             try:
-                if self.waiting(queue) == 0:
-                    rung += ring_again(session, queue)
+                waiting = self.waiting(queue)  # asked with no transaction open: Redis may take its time
             except redis.RedisError:
                 break  # no bell to ring; the rows wait
-        return rung
+            self._do(ring_again, queue, waiting)
+
+    def _do(self, action: Callable[..., int], *arguments: object) -> None:
+        try:
+            with database.transaction(self.sessions) as session:
+                done = action(session, *arguments)
+        except Exception:
+            log.exception("sweep_failed", action=action.__name__)
+        else:
+            if done:
+                log.info("swept", action=action.__name__, rows=done)
 
 
-def _hold(query: sa.Select[tuple[Task]]) -> sa.Select[tuple[Task]]:
-    """Rows that no other sweeper holds at this moment."""
-    return query.order_by(Task.priority, Task.created_at).limit(BATCH).with_for_update(skip_locked=True)
+def _hold(session: Session, query: sa.Select[tuple[Task]]) -> Sequence[Task]:
+    """Rows that nobody else holds at this moment."""
+    query = query.order_by(Task.priority, Task.created_at).limit(BATCH).with_for_update(skip_locked=True)
+    return session.scalars(query).all()
+
+
+def _each(session: Session, tasks: Sequence[Task], transition: Callable[[Session, Task], None]) -> int:
+    """Apply a transition to every row; one that cannot be changed holds up no other."""
+    done = 0
+    for task in tasks:
+        try:
+            with session.begin_nested():
+                transition(session, task)
+        except Exception:
+            log.exception("task_not_swept", task_id=str(task.id))
+        else:
+            done += 1
+    return done
 
 
 def end_overdue_cancels(session: Session) -> int:
     """End tasks whose worker did not notice a cancel in time, or that nobody works on."""
     overdue = database.now(session) - task_lifecycle.CANCEL_GRACE
     query = sa.select(Task).where(Task.state.in_(ACTIVE), Task.cancel_requested_at < overdue)
-    rows = session.scalars(_hold(query)).all()
-    for task in rows:
-        task_lifecycle.revoke(session, task)
-    return len(rows)
+    return _each(session, _hold(session, query), task_lifecycle.revoke)
 
 
 def expire_leases(session: Session) -> int:
     """Take tasks from workers that stopped answering."""
     query = sa.select(Task).where(Task.state.in_(ACTIVE), Task.lease_until < database.now(session))
-    rows = session.scalars(_hold(query)).all()
-    for task in rows:
+    tasks = _hold(session, query)
+    for task in tasks:
         log.warning("lease_expired", task_id=str(task.id), worker=task.worker, losses=task.losses + 1)
-        task_lifecycle.expire(session, task)
-    return len(rows)
+    return _each(session, tasks, task_lifecycle.expire)
 
 
-def ring_again(session: Session, queue: str) -> int:
-    """Ring for due tasks of a queue that holds no message, whose own must therefore be lost or was never sent."""
+def ring_again(session: Session, queue: str, waiting: int) -> int:
+    """Ring for due tasks of a queue that holds fewer messages than it has such tasks: some must be lost or were never sent.
+
+    Those that were rung for the longest time ago come first, so that each gets its turn in a queue that is never empty.
+    """
     now = database.now(session)
-    stale = now - UNANSWERED
-    query = sa.select(Task).where(
-        Task.queue == queue,
-        Task.state.in_(WAITING),
-        Task.run_after <= now,
-        sa.or_(Task.rung_at.is_(None), Task.rung_at < Task.run_after, Task.rung_at < stale),
+    holder = aliased(Task)
+    locked = sa.exists().where(holder.lock_key == Task.lock_key, holder.state.in_(ACTIVE))
+    due = (Task.queue == queue, Task.state.in_(WAITING), Task.run_after <= now, ~locked)
+    lost = (session.scalar(sa.select(sa.func.count()).select_from(Task).where(*due)) or 0) - waiting
+    if lost <= 0:
+        return 0
+    unanswered = sa.or_(
+        Task.rung_at.is_(None), Task.rung_at < Task.run_after, Task.rung_at < now - UNANSWERED
     )
-    rows = session.scalars(_hold(query)).all()
-    for task in rows:
-        task.rung_at = now
-        ring_after_commit(session, task)
-    return len(rows)
+    query = sa.select(Task).where(*due, unanswered)
+    query = query.order_by(Task.rung_at.asc().nulls_first(), Task.priority, Task.created_at)
+    tasks = session.scalars(query.limit(min(lost, BATCH)).with_for_update(skip_locked=True, of=Task)).all()
+    for task in tasks:
+        ring_after_commit(session, task, now)
+    return len(tasks)
 
 
 def start_due_scans(session: Session) -> int:
     """Start scans whose schedule is due: once, however many times were missed, and never beside a run under way."""
     now = database.now(session)
     query = sa.select(Scan).where(Scan.next_run_at <= now).order_by(Scan.next_run_at).limit(BATCH)
-    scans = session.scalars(query.with_for_update(skip_locked=True, of=Scan)).all()
+    scans = session.scalars(query.with_for_update(skip_locked=True, key_share=True, of=Scan)).all()
     for scan in scans:
-        assert scan.cron is not None  # noqa: S101  # next_run_at stands only beside a schedule
-        scan.next_run_at = schedules.next_time(scan.cron, scan.timezone, now)
+        try:
+            scan.next_run_at = schedules.next_time(scan.cron or "", scan.timezone, now)
+        except Invalid as error:  # a zone or an expression that this installation no longer knows
+            scan.next_run_at = None
+            log.error("schedule_unusable", scan_id=str(scan.id), errors=error.errors)
+            continue
         try:
             run_lifecycle.start(session, scan, scan.created_by, trigger="schedule")
         except Conflict as error:

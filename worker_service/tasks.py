@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
 import structlog
 from dramatiq import Retry
-from dramatiq.middleware import Interrupt, Shutdown
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from shared import database
 from shared.database import Sessions
-from shared.errors import Cancelled, LeaseLost, Permanent, Transient
+from shared.errors import Cancelled, LeaseLost, Permanent, Stopping, Transient, VedetteError
 from shared.lifecycle import task as lifecycle
 from shared.models.base import Document
 from shared.models.task import Task
@@ -50,8 +50,10 @@ class Work:
     epoch: int
     sessions: Sessions
     settings: Settings
+    limit: float = float("inf")
+    """Seconds that this attempt may take."""
     _stop: threading.Event = field(default_factory=threading.Event)
-    _interrupt: Cancelled | LeaseLost | None = None
+    _interrupt: VedetteError | None = None
     _reported: tuple[str, float] = ("", 0.0)
 
     @property
@@ -72,9 +74,13 @@ class Work:
         self._reported = (stage, time.monotonic())
 
     def raise_if_cancelled(self) -> None:
-        """A checkpoint, cheap enough for inner loops. Raises Cancelled or LeaseLost."""
+        """A checkpoint, cheap enough for inner loops. Raises Cancelled, Stopping, LeaseLost, or Transient when time is up."""
         if self._interrupt is not None:
             raise self._interrupt
+
+    def interrupt(self, reason: VedetteError) -> None:
+        """Make the next checkpoint raise `reason`; the first one counts."""
+        self._interrupt = self._interrupt or reason
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -88,24 +94,35 @@ class Work:
         return database.reading(self.sessions)
 
     def _watch(self) -> None:
-        """Keep the lease alive and notice cancels, until the work ends. Outlives a database that is away for a moment."""
-        renewed = time.monotonic()
-        while not self._stop.wait(POLL_SECONDS) and self._interrupt is None:
+        """Keep the lease alive and notice cancels, until the work ends. Outlives a database that is away for a moment.
+
+        A task that does not stop when its time is up, or when it was cancelled, loses its lease: it may hang.
+        """
+        started = renewed = time.monotonic()
+        poll = min(POLL_SECONDS, self.settings.lease_seconds / 6)
+        while not self._stop.wait(poll) and (
+            self._interrupt is None or isinstance(self._interrupt, Stopping)
+        ):
+            if time.monotonic() - started >= self.limit:
+                self.interrupt(Transient(f"took longer than {self.limit:.0f} s"))
+                return
             try:
                 if time.monotonic() - renewed >= self.settings.lease_seconds / 3:
                     with database.transaction(self.sessions) as session:
-                        held = lifecycle.renew(session, self.task_id, self.epoch, self.lease)
+                        lifecycle.renew(session, self.task_id, self.epoch, self.lease)
                     renewed = time.monotonic()
-                    if not held:
-                        self._interrupt = LeaseLost(f"the lease of task {self.task_id} was taken away")
-                with database.reading(self.sessions) as session:
-                    task = session.get(Task, self.task_id)
-                    if task is None or task.epoch != self.epoch:
-                        self._interrupt = LeaseLost(f"the lease of task {self.task_id} was taken away")
-                    elif task.cancel_requested_at is not None:
-                        self._interrupt = Cancelled(f"task {self.task_id} was asked to stop")
+                self._look()
             except SQLAlchemyError as error:
                 log.warning("lease_not_renewed", task_id=str(self.task_id), error=str(error))
+
+    def _look(self) -> None:
+        with database.reading(self.sessions) as session:
+            query = sa.select(Task.epoch, Task.cancel_requested_at).where(Task.id == self.task_id)
+            row = session.execute(query).one_or_none()
+        if row is None or row.epoch != self.epoch:
+            self.interrupt(LeaseLost(f"the lease of task {self.task_id} was taken away"))
+        elif row.cancel_requested_at is not None:
+            self.interrupt(Cancelled(f"task {self.task_id} was asked to stop"))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -119,17 +136,21 @@ class Work:
             watcher.join()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """What every actor of this process shares: where the rows are and how it is set."""
 
     sessions: Sessions
     settings: Settings
+    _works: set[Work] = field(default_factory=set)
+    """What this process works on now."""
+    _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, task_id: str, handler: Callable[..., Effect]) -> None:
+    def run(self, task_id: str, handler: Callable[..., Effect], limit: float = float("inf")) -> None:
         """Answer a doorbell: claim the task, if it is there to claim, and see it to a named end of this attempt.
 
-        Raises dramatiq's Retry after an attempt that is worth repeating, so that Dramatiq rings again when it is due.
+        `limit` is in seconds. Raises dramatiq's Retry after an attempt that is worth repeating, so that Dramatiq rings
+        again when it is due.
         """
         with database.transaction(self.sessions) as session:
             lease = dt.timedelta(seconds=self.settings.lease_seconds)
@@ -137,10 +158,28 @@ class Frame:
         if task is None:
             log.info("task_not_claimed", task_id=task_id)
             return
-        work = Work(task.id, task.epoch, self.sessions, self.settings)
-        with structlog.contextvars.bound_contextvars(task_id=task_id, task=task.name, epoch=task.epoch):
-            log.info("task_started", attempt=task.attempt)
-            self._attempt(work, handler, task.arguments)
+        work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
+        self._works.add(work)
+        if self._stopping.is_set():
+            work.interrupt(Stopping())
+        try:
+            with structlog.contextvars.bound_contextvars(task_id=task_id, task=task.name, epoch=task.epoch):
+                log.info("task_started", attempt=task.attempt)
+                self._attempt(work, handler, task.arguments)
+        finally:
+            self._works.discard(work)
+
+    def stop(self) -> None:
+        """Let every task stop at its next checkpoint and go back to the queue."""
+        self._stopping.set()
+        for work in tuple(self._works):
+            work.interrupt(Stopping())
+
+    def abandon(self) -> None:
+        """Hand back what did not come to a checkpoint in time; whoever still works on it can commit nothing."""
+        for work in tuple(self._works):
+            self._settle(lambda s, w=work: lifecycle.hand_back(s, w.task_id, w.epoch))
+            log.warning("task_abandoned", task_id=str(work.task_id))
 
     def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> None:
         try:
@@ -156,10 +195,10 @@ class Frame:
         except Permanent as error:
             self._settle(lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
             log.warning("task_failed", error=error.detail)
-        except Shutdown:
+        except Stopping:
             self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
             log.info("task_handed_back")
-        except (Exception, Interrupt) as error:
+        except BaseException as error:  # SystemExit and dramatiq's TimeLimitExceeded are ends too
             self._retry(work, error)
 
     def _commit(self, work: Work, effect: Effect) -> None:
@@ -179,5 +218,5 @@ class Frame:
         with database.transaction(self.sessions) as session:
             seconds = lifecycle.retry(session, work.task_id, work.epoch, text, delay)
         log.warning("task_attempt_failed", error=text, retry_in=seconds, exc_info=not expected)
-        if seconds is not None:
+        if seconds is not None and seconds <= lifecycle.MAX_BACKOFF_SECONDS:  # it waits in a worker's memory
             raise Retry(text, delay=int(seconds * 1000)) from None

@@ -36,7 +36,12 @@ _STATUS = {
 
 
 def start(session: Session, scan: Scan, requested_by: uuid.UUID | None, trigger: str = "manual") -> Run:
-    """Open a run of `scan` and ask for its task. Raises Conflict while another run of the scan is under way."""
+    """Open a run of `scan` and ask for its task. Raises Conflict while another run of the scan is under way.
+
+    The scan is locked before its runs, here and wherever a run becomes the latest: of two who start it in different
+    orders each would wait for the other.
+    """
+    _lock(session, scan.id)
     run = Run(
         id=uuid.uuid4(),
         scan_id=scan.id,
@@ -84,6 +89,9 @@ def follow(session: Session, task: Task) -> None:
         status = RunStatus.CANCELLING
     if status == run.status:
         return
+    reopened = run.ended_at is not None and task.ended_at is None
+    if reopened:
+        _lock(session, run.scan_id)
     try:
         with session.begin_nested():
             run.status = status
@@ -93,8 +101,14 @@ def follow(session: Session, task: Task) -> None:
                 run.started_at = task.started_at
     except IntegrityError:  # uq_run_open: a dead run is requeued while a newer one is under way
         raise Conflict("A newer run of this scan is under way already.") from None
+    if reopened:  # a scan shows the run that is under way
+        session.execute(sa.update(Scan).where(Scan.id == run.scan_id).values(latest_run_id=run.id))
     if status == RunStatus.FAILED:
         _tell_of_failure(session, run)
+
+
+def _lock(session: Session, scan_id: uuid.UUID) -> None:
+    session.execute(sa.select(Scan.id).where(Scan.id == scan_id).with_for_update(key_share=True))
 
 
 def _tell_of_failure(session: Session, run: Run) -> None:

@@ -33,8 +33,6 @@ FIRST_BACKOFF_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 300.0
 CANCEL_GRACE = dt.timedelta(seconds=20)
 """How long a worker may take to notice a cancel before the sweeper ends the task over its head."""
-LOCKED_DELAY = dt.timedelta(seconds=2)
-"""When to look again at a task whose lock another task holds."""
 KEPT = dt.timedelta(hours=24)
 """How long a task and its result are kept after their end."""
 
@@ -63,8 +61,9 @@ def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta
                 current=None,
                 total=None,
             )
-    except IntegrityError:  # the lock key is held: uq_task_lock_key
-        session.execute(sa.update(Task).where(Task.id == task_id).values(run_after=now + LOCKED_DELAY))
+    except (
+        IntegrityError
+    ):  # uq_task_lock_key: another task holds the lock, and rings for this one when it lets go
         return None
     if task is not None:
         _follow(session, task)
@@ -109,13 +108,11 @@ def succeed(session: Session, task: Task, result: Document | None) -> None:
 
 
 def fail(session: Session, task_id: uuid.UUID, epoch: int, error: str) -> bool:
-    """Give the task up; it becomes a dead letter."""
+    """Give the task up; it becomes a dead letter, or REVOKED when a cancel was asked for. False when it is no longer held."""
     task = _held_for_update(session, task_id, epoch)
     if task is None:
         return False
-    if task.cancel_requested_at is not None:
-        _end(session, task, TaskState.REVOKED, error="cancelled")
-    else:
+    if not _revoked_as_asked(session, task):
         _end(session, task, TaskState.FAILURE, error=error)
     return True
 
@@ -125,10 +122,7 @@ def retry(
 ) -> float | None:
     """Put the task off to its next attempt; the seconds until then, or None when it is given up or no longer held."""
     task = _held_for_update(session, task_id, epoch)
-    if task is None:
-        return None
-    if task.cancel_requested_at is not None:
-        _end(session, task, TaskState.REVOKED, error="cancelled")
+    if task is None or _revoked_as_asked(session, task):
         return None
     if task.attempt >= MAX_ATTEMPTS:
         _end(session, task, TaskState.FAILURE, error=f"{error} (gave up after {task.attempt} attempts)")
@@ -136,7 +130,8 @@ def retry(
     seconds = backoff(task.attempt) if delay is None else delay
     task.state = TaskState.RETRY
     task.error = error
-    _let_go(session, task, database.now(session) + dt.timedelta(seconds=seconds))
+    now = database.now(session)
+    _let_go(session, task, now, run_after=now + dt.timedelta(seconds=seconds))
     return seconds
 
 
@@ -145,10 +140,9 @@ def hand_back(session: Session, task_id: uuid.UUID, epoch: int) -> bool:
     task = _held_for_update(session, task_id, epoch)
     if task is None:
         return False
-    task.attempt -= 1
-    task.state = TaskState.PENDING
-    _let_go(session, task, database.now(session))
-    ring_after_commit(session, task)
+    if not _revoked_as_asked(session, task):
+        task.attempt -= 1
+        _return_to_queue(session, task)
     return True
 
 
@@ -156,15 +150,13 @@ def expire(session: Session, task: Task) -> None:
     """Take a task from a worker whose lease is over (the caller holds the row): back to PENDING, or given up as poison."""
     task.losses += 1
     lost = f"worker {task.worker} stopped answering"
-    if task.cancel_requested_at is not None:
-        _end(session, task, TaskState.REVOKED, error="cancelled")
-    elif task.losses >= MAX_LOSSES:
+    if _revoked_as_asked(session, task):
+        return
+    if task.losses >= MAX_LOSSES:
         _end(session, task, TaskState.FAILURE, error=f"{lost}; given up after {task.losses} lost workers")
     else:
-        task.state = TaskState.PENDING
         task.error = lost
-        _let_go(session, task, database.now(session))
-        ring_after_commit(session, task)
+        _return_to_queue(session, task)
 
 
 def request_cancel(session: Session, task_id: uuid.UUID) -> Task:
@@ -192,22 +184,30 @@ def revoke(session: Session, task: Task) -> None:
 
 
 def requeue(session: Session, task_id: uuid.UUID) -> Task:
-    """Give a dead letter a new life, with all its attempts. Raises Conflict unless it is a FAILURE."""
-    task = _compare_and_set(
-        session,
-        (Task.id == task_id, Task.state == TaskState.FAILURE),
-        state=TaskState.PENDING,
-        attempt=0,
-        losses=0,
-        epoch=Task.epoch + 1,
-        run_after=database.now(session),
-        ended_at=None,
-        cancel_requested_at=None,
-    )
-    if task is None:
-        raise Conflict("Only a failed task can be requeued.")
-    _follow(session, task)
-    ring_after_commit(session, task)
+    """Give a dead letter a new life, with all its attempts.
+
+    Raises Conflict, and changes nothing, unless it is a FAILURE and nobody has asked for the same work since.
+    """
+    now = database.now(session)
+    try:
+        with session.begin_nested():
+            task = _compare_and_set(
+                session,
+                (Task.id == task_id, Task.state == TaskState.FAILURE),
+                state=TaskState.PENDING,
+                attempt=0,
+                losses=0,
+                epoch=Task.epoch + 1,
+                run_after=now,
+                ended_at=None,
+                cancel_requested_at=None,
+            )
+            if task is None:
+                raise Conflict("Only a failed task can be requeued.")
+            _follow(session, task)
+    except IntegrityError:  # uq_task_dedupe_key
+        raise Conflict("The same work has been asked for again already.") from None
+    ring_after_commit(session, task, now)
     return task
 
 
@@ -236,39 +236,60 @@ def _compare_and_set(
     )
 
 
-def _let_go(session: Session, task: Task, run_after: dt.datetime) -> None:
+def _revoked_as_asked(session: Session, task: Task) -> bool:
+    """End a task whose cancel was asked for: one that leaves its worker must not go back to the queue with it."""
+    if task.cancel_requested_at is None:
+        return False
+    revoke(session, task)
+    return True
+
+
+def _return_to_queue(session: Session, task: Task) -> None:
+    task.state = TaskState.PENDING
+    now = database.now(session)
+    _let_go(session, task, now, run_after=now)
+    ring_after_commit(session, task, now)
+
+
+def _let_go(session: Session, task: Task, now: dt.datetime, *, run_after: dt.datetime) -> None:
     task.epoch += 1
     task.run_after = run_after
     task.lease_until = None
     task.worker = None
     _follow(session, task)
-    _ring_next(session, task)
+    _ring_next(session, task, now)
 
 
 def _end(
     session: Session, task: Task, state: TaskState, *, error: str | None, result: Document | None = None
 ) -> None:
+    now = database.now(session)
     task.state = state
     task.error = error
     task.result = result
-    task.ended_at = database.now(session)
+    task.ended_at = now
     task.lease_until = None
     task.epoch += 1
     _follow(session, task)
-    _ring_next(session, task)
+    _ring_next(session, task, now)
 
 
-def _ring_next(session: Session, task: Task) -> None:
-    """Let the most urgent task that waits for this one's lock know that it is free."""
+def _ring_next(session: Session, task: Task, now: dt.datetime) -> None:
+    """Let the most urgent task that waits for this one's lock know that it is free.
+
+    A row that somebody holds is passed over, since its holder may be waiting for us; the sweeper rings for it.
+    """
     if task.lock_key is None:
         return
     waiting = sa.select(Task).where(
-        Task.lock_key == task.lock_key, Task.state == TaskState.PENDING, Task.id != task.id
+        Task.lock_key == task.lock_key,
+        Task.state.in_(WAITING),
+        Task.run_after <= now,
+        Task.id != task.id,
     )
     waiting = waiting.order_by(Task.priority, Task.created_at).limit(1).with_for_update(skip_locked=True)
     if (following := session.scalar(waiting)) is not None:
-        following.run_after = min(following.run_after, database.now(session))
-        ring_after_commit(session, following)
+        ring_after_commit(session, following, now)
 
 
 def _follow(session: Session, task: Task) -> None:

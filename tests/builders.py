@@ -1,0 +1,124 @@
+"""Rows that tests stand on, made with what matters to the test and defaults for the rest."""
+
+import datetime as dt
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import database
+from shared.database import Sessions
+from shared.lifecycle import run as run_lifecycle
+from shared.lifecycle import task as lifecycle
+from shared.models.asset import Asset, AssetKind, InventorySource
+from shared.models.scan import Run, Scan, ScannerKind
+from shared.models.task import Task
+from shared.models.user import Role, User
+from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, Asking, ask
+
+LEASE = dt.timedelta(seconds=15)
+T = TypeVar("T")
+
+
+def add_user(session: Session) -> User:
+    user = User(
+        email=f"{uuid.uuid4().hex}@example.org",
+        name="Ada",
+        role=Role.ANALYST,
+        created_at=database.now(session),
+    )
+    session.add(user)
+    session.flush()
+    return user
+
+
+def add_scan(session: Session, scanner: ScannerKind = ScannerKind.INVENTORY, **values: Any) -> Scan:
+    now = database.now(session)
+    asset = Asset(
+        name=f"shop {uuid.uuid4().hex}", kind=AssetKind.APPLICATION, tags=[], created_at=now, updated_at=now
+    )
+    session.add(asset)
+    session.flush()
+    times = {"created_at": now, "updated_at": now}
+    scan = Scan(
+        **{"name": "weekly", "asset_id": asset.id, "scanner": scanner, "options": {}, **times, **values}
+    )
+    session.add(scan)
+    session.flush()
+    return scan
+
+
+def add_run(session: Session, scan: Scan | None = None, requested_by: uuid.UUID | None = None) -> Run:
+    return run_lifecycle.start(session, scan or add_scan(session), requested_by)
+
+
+def components(*names: str, version: str | None = "1.0") -> list[dict[str, Any]]:
+    return [
+        {"name": name, "version": version, "vendor": None, "type": None, "purl": None, "cpes": []}
+        for name in names
+    ]
+
+
+INVENTORY = InventorySource.INVENTORY
+
+
+def ask_for(sessions: Sessions, **how: Any) -> Task:
+    """A task that does nothing of interest."""
+    with database.transaction(sessions) as session:
+        return ask(session, CLEANUP_OLD_NOTIFICATIONS, Asking(**how), days_old=30)
+
+
+def claim(sessions: Sessions, task_id: uuid.UUID, lease: dt.timedelta = LEASE) -> Task | None:
+    with database.transaction(sessions) as session:
+        return lifecycle.claim(session, task_id, "worker-1", lease)
+
+
+def claimed(sessions: Sessions, **how: Any) -> Task:
+    task = claim(sessions, ask_for(sessions, **how).id)
+    assert task is not None
+    return task
+
+
+def read(sessions: Sessions, task_id: uuid.UUID) -> Task:
+    with database.reading(sessions) as session:
+        return session.get_one(Task, task_id)
+
+
+def change(sessions: Sessions, task_id: uuid.UUID, **values: Any) -> None:
+    """Write into a task's row what no transition would, such as a time that has passed."""
+    with database.transaction(sessions) as session:
+        session.execute(sa.update(Task).where(Task.id == task_id).values(**values))
+
+
+def ago(sessions: Sessions, **delta: float) -> dt.datetime:
+    with database.reading(sessions) as session:
+        return database.now(session) - dt.timedelta(**delta)
+
+
+def at_once(actions: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Run functions in threads that start together; what each gave or raised."""
+    gate = threading.Barrier(len(actions))
+
+    def go(action: Callable[[], T]) -> T | Exception:
+        gate.wait(10)
+        try:
+            return action()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(go, actions))
+
+
+def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
+    """Poll until `condition` gives something true; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.02)
+    return result
