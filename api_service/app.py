@@ -7,7 +7,7 @@ from flask import Flask
 from api_service import context, errors, hooks, openapi
 from api_service.context import Parts
 from api_service.metrics import Metrics
-from api_service.resources import docs, health, notifications, tasks, tokens, users
+from api_service.resources import assets, docs, health, notifications, tasks, tokens, users
 from shared import credentials, database
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import connect, open_doorbell
@@ -16,6 +16,7 @@ from shared.settings import Settings
 BLUEPRINTS = (
     tokens.blueprint,
     users.blueprint,
+    assets.blueprint,
     tasks.blueprint,
     notifications.blueprint,
     health.blueprint,
