@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.models.base import Base, enum_column
+from shared.models.base import Base, Document, enum_column
 from shared.models.finding import Severity
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -50,6 +50,12 @@ class SyncKind(enum.StrEnum):
 
     FEED = "feed"
     """One feed file."""
+    BOOTSTRAP = "bootstrap"
+    """Everything, for the first time."""
+    UPDATE = "update"
+    """What changed since the last time."""
+    FULL = "full"
+    """Everything, once more, and compared."""
 
 
 class SyncState(enum.StrEnum):
@@ -198,7 +204,11 @@ class Sync(Base):
     upstream_timestamp: Mapped[dt.datetime | None]
     """The source's own time stamp."""
     error: Mapped[str | None]
-    """Why it did not complete, in plain words."""
+    """Why it did not complete, or why its last attempt did not, in plain words."""
+    substitute: Mapped[str | None]
+    """What it had to do without and used instead, though it completed."""
+    troubles: Mapped[Document | None]
+    """What went wrong on the way and was overcome, in plain words, with how often."""
 
 
 class SnapshotCounter(Base):
@@ -279,8 +289,8 @@ class FeedCheckpoint(Base):
 
 
 def pack_ids(ids: Iterable[int]) -> bytes:
-    """Sorted, distinct ids as little-endian 64-bit integers."""
-    packed = array.array("q", sorted(set(ids)))
+    """Ids, sorted, as little-endian 64-bit integers."""
+    packed = array.array("q", sorted(ids))
     if sys.byteorder == "big":
         packed.byteswap()
     return packed.tobytes()

@@ -13,7 +13,6 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -49,6 +48,7 @@ class Feed:
         self.digest = _digest(path)
         """SHA-256 of the file as it lies on the disk."""
         self._stream = _open(path)
+        self._fault: Permanent | None = None
         try:
             self.head, self._rest = self._read_head()
         except BaseException:
@@ -93,7 +93,7 @@ class Feed:
         start = self._read(BLOCK)
         found = _ARRAY.search(start)
         if found is None:
-            raise Permanent(f"{self.path} is not an NVD 2.0 feed: {_what_instead(start)}")
+            raise self._fault or Permanent(f"{self.path} is not an NVD 2.0 feed: {_what_instead(start)}")
         try:
             head = msgspec.json.decode(start[: found.end()] + b"]}", type=Head)
         except msgspec.DecodeError as error:
@@ -101,12 +101,23 @@ class Feed:
         return head, start[found.end() :]
 
     def _read(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except EOFError:
-            raise Permanent(f"{self.path} is cut off: its gzip stream has no end") from None
-        except (OSError, zlib.error) as error:
-            raise Permanent(f"{self.path} cannot be read: {error}") from error
+        """The next bytes, none at the end. What came before a fault is given first, the fault is raised next time."""
+        parts: list[bytes] = []
+        while self._fault is None and size > 0:
+            try:
+                part = self._stream.read1(size)
+            except EOFError:
+                self._fault = Permanent(f"{self.path} is cut off: its gzip stream has no end")
+            except (OSError, zlib.error) as error:
+                self._fault = Permanent(f"{self.path} cannot be read: {error}")
+            else:
+                if not part:
+                    break
+                parts.append(part)
+                size -= len(part)
+        if self._fault is not None and not parts:
+            raise self._fault
+        return b"".join(parts)
 
     def _scan(self, buffer: bytes, count: int) -> tuple[list[bytes], bytes, bool]:
         """The complete records at the start of `buffer`, what is left, and whether the array ended."""
@@ -132,11 +143,11 @@ class Feed:
         return records, buffer[start:], False
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP_MAGIC
-        return io.BufferedReader(gzip.GzipFile(path)) if packed else path.open("rb")
+        return gzip.GzipFile(path) if packed else path.open("rb")
     except OSError as error:
         raise Permanent(f"{path} cannot be opened: {error.strerror}") from error
 

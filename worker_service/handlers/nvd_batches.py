@@ -4,7 +4,7 @@ Rules: a record is known by its CVE id; an older `lastModified` never replaces a
 nothing; whatever really changed gets the batch's snapshot number, together with the criteria it had and has.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import zstandard
 from sqlalchemy.orm import Session
 
 from shared import database, mirror
+from shared.errors import Permanent
 from shared.matching import configurations
 from shared.models.mirror import (
     ChangeKind,
@@ -30,6 +31,15 @@ from shared.models.mirror import (
 )
 from worker_service.handlers import bulk
 from worker_service.handlers.nvd_records import Converted, uses
+
+_CONTENT = (
+    "criteria",
+    "version_start_including",
+    "version_start_excluding",
+    "version_end_including",
+    "version_end_excluding",
+)
+"""What makes a criterion: the columns that its id is made from, in the order of its fields."""
 
 _LEVEL = 1
 """Of Zstandard: level 3 takes half as long again and saves 2 %."""
@@ -191,23 +201,29 @@ def _write(session: Session, changes: Sequence[_Change], number: int) -> None:
 
 
 def _write_criteria(session: Session, records: Iterable[Converted]) -> None:
+    """Write the criteria that are new. Raises Permanent when two different ones have the same id."""
     distinct = {filed.id: filed for record in records for filed in record.criteria}
-    columns = (
-        "id",
-        "criteria",
-        "version_start_including",
-        "version_start_excluding",
-        "version_end_including",
-        "version_end_excluding",
-        "match_criteria_id",
-        "product_key",
-        "version_key",
-    )
-    rows = (
-        (key, *msgspec.structs.astuple(filed.criterion), filed.product_key, filed.version_key)
-        for key, filed in sorted(distinct.items())
-    )
+    known = _known_criteria(session, distinct)
+    rows = []
+    for key, filed in sorted(distinct.items()):
+        content = msgspec.structs.astuple(filed.criterion)
+        if key not in known:
+            rows.append((key, *content, filed.product_key, filed.version_key))
+        elif known[key] != content[: len(_CONTENT)]:
+            raise Permanent(f"two criteria have the id {key}: {known[key]} and {content}")
+    columns = ("id", *_CONTENT, "match_criteria_id", "product_key", "version_key")
     bulk.insert(session, Criterion, columns, rows)
+
+
+def _known_criteria(session: Session, ids: Iterable[int]) -> dict[int, tuple[str | None, ...]]:
+    """The content of those of the criteria that the mirror holds."""
+    table = Criterion.__table__
+    columns = [table.c[name] for name in ("id", *_CONTENT)]
+    known: dict[int, tuple[str | None, ...]] = {}
+    for chunk in _chunks(sorted(ids)):
+        rows: Iterable[Any] = session.execute(sa.select(*columns).where(table.c.id.in_(chunk)))
+        known.update((row[0], tuple(row[1:])) for row in rows)
+    return known
 
 
 def _write_uses(session: Session, changes: Sequence[_Change]) -> None:
@@ -248,3 +264,7 @@ def _release(session: Session, records: Iterable[Converted]) -> None:
     ids = [record.vulnerability["cve_id"] for record in records]
     if ids:
         session.execute(sa.delete(Quarantine).where(Quarantine.key.in_(ids)))
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + 1000] for start in range(0, len(ids), 1000))

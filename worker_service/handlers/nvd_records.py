@@ -9,9 +9,11 @@ import datetime as dt
 import functools
 import hashlib
 import re
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -33,6 +35,11 @@ _LONGEST_CRITERIA = 1024
 """NISTIR 7695 sets no limit; an index of PostgreSQL does (2,704 bytes), and the longest of the NVD has under 300."""
 
 
+_NOTHING = msgspec.Raw(b"null")
+"""A field that is not there."""
+_EMPTY = frozenset({b"null", b"[]"})
+
+
 class _Cve(msgspec.Struct):
     """What is looked at. Types are checked where a value is used, so that an odd one costs only itself."""
 
@@ -41,10 +48,10 @@ class _Cve(msgspec.Struct):
     published: Any = None
     last_modified: Any = msgspec.field(default=None, name="lastModified")
     descriptions: Any = None
-    metrics: Any = None
+    metrics: msgspec.Raw = _NOTHING
     weaknesses: Any = None
-    configurations: msgspec.Raw = msgspec.Raw()  # immutable
-    affected: Any = None
+    configurations: msgspec.Raw = _NOTHING
+    affected: msgspec.Raw = _NOTHING
     kev_added: Any = msgspec.field(default=None, name="cisaExploitAdd")
     kev_due: Any = msgspec.field(default=None, name="cisaActionDue")
     kev_name: Any = msgspec.field(default=None, name="cisaVulnerabilityName")
@@ -63,11 +70,30 @@ class _Named(msgspec.Struct):
     cve: _Id
 
 
+class _Assessment(msgspec.Struct):
+    """An entry of `metrics` (`cvssMetricV31` and so on)."""
+
+    data: msgspec.Raw = msgspec.field(default=_NOTHING, name="cvssData")
+    type: Any = None
+    severity: Any = msgspec.field(default=None, name="baseSeverity")
+    """Where CVSS 2.0 has it; the later versions have it in the data."""
+
+
+class _Cvss(msgspec.Struct):
+    score: float = msgspec.field(name="baseScore")
+    version: Any = None
+    vector: Any = msgspec.field(default=None, name="vectorString")
+    severity: Any = msgspec.field(default=None, name="baseSeverity")
+
+
 _ELEMENT = msgspec.json.Decoder(_Element)
 _NAMED = msgspec.json.Decoder(_Named)
+_METRICS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ASSESSMENTS = msgspec.json.Decoder(list[_Assessment])
+_CVSS = msgspec.json.Decoder(_Cvss)
 
 
-class FiledCriterion(NamedTuple):
+class FiledCriterion(msgspec.Struct, frozen=True, gc=False):
     """A criterion with its id and where it is looked up."""
 
     id: int
@@ -106,7 +132,7 @@ class Chosen:
 
 def digest(record: bytes) -> bytes:
     """Tells records apart; `record` is without insignificant white space, so a feed and the API give the same."""
-    return hashlib.blake2b(record, digest_size=16, person=CONVERSION).digest()
+    return hashlib.sha256(CONVERSION + record).digest()[:16]
 
 
 def name(record: bytes) -> str | None:
@@ -117,8 +143,8 @@ def name(record: bytes) -> str | None:
         return None
 
 
-def convert(record: bytes) -> Converted:
-    """Convert one record. Raises Invalid, saying why, if it cannot be used."""
+def convert(record: bytes, record_digest: bytes) -> Converted:
+    """Convert one record, of which the digest is known. Raises Invalid, saying why, if it cannot be used."""
     try:
         cve = _ELEMENT.decode(record).cve
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -131,7 +157,7 @@ def convert(record: bytes) -> Converted:
         raise Invalid(f"no usable lastModified: {cve.last_modified!r}")
     status = _text(cve.vuln_status) or ""
     rejected = status == REJECTED
-    tree, criteria, used = _configurations(msgspec.Raw() if rejected else cve.configurations)
+    tree, criteria, used = _configurations(_NOTHING if rejected else cve.configurations)
     chosen = choose(cve.metrics)
     columns = {
         "id": key,
@@ -150,34 +176,34 @@ def convert(record: bytes) -> Converted:
         "kev_due": _date(cve.kev_due),
         "kev_name": _text(cve.kev_name),
         "kev_action": _text(cve.kev_action),
-        "has_affected": bool(cve.affected),
-        "digest": digest(record),
+        "has_affected": bytes(cve.affected) not in _EMPTY,
+        "digest": record_digest,
         "tree": tree,
         "description": _description(cve.descriptions),
     }
     return Converted(columns, criteria, used, _cwes(cve.weaknesses), record)
 
 
-def choose(metrics: Any) -> Chosen:
+def choose(metrics: msgspec.Raw) -> Chosen:
     """The assessment of the newest CVSS version, within it the Primary one, within those the first."""
-    best: Chosen = Chosen()
-    best_rank = (-1.0, False)
-    for entry in _entries(metrics.values() if isinstance(metrics, dict) else None):
-        data = entry.get("cvssData")
-        if not isinstance(data, dict) or not isinstance(score := data.get("baseScore"), int | float):
-            continue
-        version = _text(data.get("version")) or ""
-        rank = (_number(version), entry.get("type") == "Primary")
-        if rank > best_rank and 0 <= score <= 10:
-            label = data.get("baseSeverity") or entry.get("baseSeverity")  # 2.0 has it outside the data
-            best_rank = rank
-            best = Chosen(
-                _severity(label, float(score), rank[0]),
-                float(score),
-                version,
-                _text(data.get("vectorString")),
-            )
+    best, best_rank = Chosen(), (-1.0, False)
+    for assessment, cvss in _assessments(metrics):
+        version = _text(cvss.version) or ""
+        rank = (_number(version), assessment.type == "Primary")
+        if rank > best_rank and 0 <= cvss.score <= 10:
+            severity = _severity(cvss.severity or assessment.severity, cvss.score, rank[0])
+            best, best_rank = Chosen(severity, cvss.score, version, _text(cvss.vector)), rank
     return best
+
+
+def _assessments(metrics: msgspec.Raw) -> Iterator[tuple[_Assessment, _Cvss]]:
+    """Every CVSS assessment; what has another shape (SSVC, whatever comes next) is passed over."""
+    with suppress(msgspec.ValidationError):
+        for entries in _METRICS.decode(metrics).values():
+            with suppress(msgspec.ValidationError):
+                for assessment in _ASSESSMENTS.decode(entries):
+                    with suppress(msgspec.ValidationError):
+                        yield assessment, _CVSS.decode(assessment.data)
 
 
 def _entries(lists: Any) -> Iterator[dict[str, Any]]:
@@ -202,7 +228,7 @@ def _severity(label: Any, score: float, version: float) -> Severity:
 
 
 def _configurations(value: msgspec.Raw) -> tuple[bytes | None, list[FiledCriterion], dict[int, bool]]:
-    tree, criteria = configurations.from_record(value) if bytes(value) else ((), [])
+    tree, criteria = configurations.from_record(value)
     if not criteria:
         return None, [], {}
     filed = [_file(criterion) for criterion in criteria]
@@ -224,6 +250,8 @@ def uses(tree: configurations.Tree) -> dict[int, bool]:
 @functools.lru_cache(maxsize=1 << 16)
 def _file(criterion: Criterion) -> FiledCriterion:
     """Where a criterion goes; most of a feed's uses are of criteria seen shortly before."""
+    if not criterion.criteria:
+        raise Invalid("a criterion without a match string")
     if len(criterion.criteria) > _LONGEST_CRITERIA:
         raise Invalid(f"a criterion has more than {_LONGEST_CRITERIA} characters")
     product_key, version_key = criterion.index_key
@@ -245,9 +273,8 @@ def criterion_id(criterion: Criterion, product_key: str) -> int:
         criterion.version_end_excluding,
     )
     content = "\0".join(bound or "" for bound in bounds).encode("utf-8", "surrogatepass")
-    bucket = hashlib.blake2b(product_key.encode("utf-8", "surrogatepass"), digest_size=2).digest()
-    number = hashlib.blake2b(content, digest_size=6).digest()
-    return int.from_bytes(bucket) << 47 | int.from_bytes(number) >> 1
+    bucket = zlib.crc32(product_key.encode("utf-8", "surrogatepass")) & 0xFFFF
+    return bucket << 47 | int.from_bytes(hashlib.sha256(content).digest()[:6]) >> 1
 
 
 def _cwes(weaknesses: Any) -> list[str]:
