@@ -167,7 +167,8 @@ def objects(raw: Raw, where: str, builder: Builder) -> Iterator[tuple[str, memor
         found = _BRACKET.match(view, end)
         if found is None:
             return  # Not reached with JSON.
-        index += _between(view[end : found.end() - 1], f"{where}[{index}]", builder)
+        following = index if end == 1 else index + 1
+        index += _between(view[end : found.end() - 1], f"{where}[{following}]", builder)
         if found[1] not in _OPENING:
             return
         start = found.end() - 1
@@ -226,6 +227,8 @@ def _located(buffer: Buffer, message: str) -> SbomError:
         where = "the end of the document" if buffer.strip() else "the document"
         return SbomError(where, "the JSON ends too early" if buffer.strip() else "it is empty")
     found = _OFFSET.search(message)
-    reason = message[: found.start()] if found else message
     where = line_at(buffer, int(found[1])) if found else "the document"
-    return SbomError(where, reason.replace("JSON is malformed", "the JSON is malformed"))
+    reason = message[: found.start()] if found else message
+    if "surrogate" in reason or "hex escape" in reason:
+        reason = "half of a surrogate pair stands alone"
+    return SbomError(where, f"the JSON is malformed: {reason.removeprefix('JSON is malformed: ')}")

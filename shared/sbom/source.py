@@ -49,7 +49,10 @@ def load(data: Buffer | memoryview | BinaryIO, limits: Limits) -> tuple[Buffer, 
                 "the first bytes", f"the document is {what}; send it plain or packed with gzip once"
             )
     if buffer.startswith(codecs.BOM_UTF8):
-        return _without(buffer, len(codecs.BOM_UTF8)), "utf-8"
+        if buffer is data or isinstance(buffer, bytes):
+            return buffer[len(codecs.BOM_UTF8) :], "utf-8"
+        del buffer[: len(codecs.BOM_UTF8)]  # Our own, so that it need not be copied.
+        return buffer, "utf-8"
     for mark, encoding in (*_MARKS, *_UNMARKED):
         if buffer.startswith(mark):
             return _join(_recode(buffer, encoding, limits)), "utf-8"
@@ -155,10 +158,3 @@ def _join(pieces: Iterator[bytes]) -> bytearray:
     for piece in pieces:
         buffer += piece
     return buffer
-
-
-def _without(buffer: Buffer, length: int) -> Buffer:
-    if isinstance(buffer, bytearray):
-        del buffer[:length]  # In place: only our own buffers are bytearrays of this size.
-        return buffer
-    return buffer[length:]

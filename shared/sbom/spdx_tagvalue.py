@@ -20,7 +20,7 @@ _TAGS: Final = (
 # From one line of interest to the next. Only ever matched at the beginning of a line, nothing tried twice.
 _LINE: Final = re.compile(
     rb"(?:(?!" + _TAGS.replace(b"?P<tag>", b"?:") + rb")"
-    rb"(?:\#[^\n]*+|[^\n:]*+:[ \t]*+<text>.*?(?:</text>|\Z)[^\n]*+|[^\n]*+)\n)*+"
+    rb"(?:\#[^\n]*+|[^\n:]*+:[ \t]*+<text>.*?(?:</text>|\Z)[^\n]*+|[^\n]*+)(?:\n|\Z))*+"
     + _TAGS
     + rb"[ \t]*+(?P<value><text>.*?(?:</text>|\Z)|[^\n]*+)[^\n]*+\n?+",
     re.DOTALL,
