@@ -5,8 +5,11 @@ The state of the service is in the database, so that more of it is more processe
 
 import contextlib
 import logging
+import socket
 import threading
 import time
+import uuid
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -14,9 +17,19 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy.exc import SQLAlchemyError
 
 from api_service.app import create_app, make_first_admin
+from api_service.errors import CONTENT_TYPE, problem_body
 from shared import logs
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import open_doorbell
@@ -38,6 +51,35 @@ class RootLogger(Logger):
         self.error_log.propagate = True
         self.error_log.setLevel(logging.INFO)
         self.access_log.disabled = True
+
+
+class Worker(ThreadWorker):
+    """Gunicorn's threaded worker; what it refuses before there is a request is a problem too, like every error."""
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
+        """Answer a request that could not be read."""
+        if isinstance(exc, ParseException):
+            status, detail = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST), str(exc)
+            log.info("request_refused", status=int(status), error=detail)
+        else:
+            status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed to answer."
+            log.error("request_failed", exc_info=exc)
+        body = problem_body(status, detail, uuid.uuid4().hex).encode()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):
+            write_nonblock(client, head.encode() + body)
+
+
+_STATUS = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+"""The status of what cannot be read; 400 for the rest."""
 
 
 class Server(BaseApplication):
@@ -65,12 +107,13 @@ def options(settings: Settings) -> dict[str, Any]:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
         "bind": f"{host}:{settings.port}",
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "workers": 1,
         "threads": settings.api_threads,
         "timeout": 120,
         "graceful_timeout": GRACE_SECONDS,
         "keepalive": 15,
+        "limit_request_line": 8190,
         "logger_class": RootLogger,
         "proc_name": "vedette-api",
         "control_socket_disable": True,

@@ -50,17 +50,25 @@ def problem(
     fields: Mapping[str, list[str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem+json answer. The status says the kind, so `type` is about:blank (RFC 9457 section 4.2.1)."""
+    """A problem+json answer."""
+    body = problem_body(status, detail, g.get("request_id", ""), fields)
+    return Response(body, status, headers=dict(headers or {}), content_type=CONTENT_TYPE)
+
+
+def problem_body(
+    status: int, detail: str, request_id: str, fields: Mapping[str, list[str]] | None = None
+) -> str:
+    """The document of a problem. The status says its kind, so `type` is about:blank (RFC 9457 section 4.2.1)."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
-        "status": status,
+        "status": int(status),
         "detail": detail,
-        "request_id": g.get("request_id", ""),
+        "request_id": request_id,
     }
     if fields:
         body["errors"] = fields
-    return Response(json.dumps(body), status, headers=dict(headers or {}), content_type=CONTENT_TYPE)
+    return json.dumps(body)
 
 
 def install(app: Flask) -> None:

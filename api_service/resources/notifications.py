@@ -10,7 +10,6 @@ from api_service.blueprint import PREFIX, Blueprint
 from api_service.context import sessions
 from api_service.idempotency import Answer, once
 from api_service.paging import Page
-from api_service.schemas.common import AcceptedSchema
 from api_service.schemas.notifications import (
     NotificationChange,
     NotificationCreate,
@@ -18,6 +17,7 @@ from api_service.schemas.notifications import (
     NotificationSchema,
     ReadAllSchema,
 )
+from api_service.schemas.tasks import AcceptedSchema
 from api_service.services import notifications
 from shared import database
 from shared.errors import NotFound

@@ -1,5 +1,6 @@
 """What every schema shares: the base classes for each direction, and fields that are as strict as their documentation."""
 
+import re
 from typing import Any
 
 import marshmallow as ma
@@ -8,6 +9,7 @@ from marshmallow import fields, validate
 from api_service.paging import MAX_PAGE, MAX_PAGE_SIZE, PageRequest
 
 EXAMPLE_ID = "0b6f9c1e-8f5b-4b57-9d0c-3a3d5a1c7e42"
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
 EXAMPLE_TIME = "2026-10-01T12:00:00+00:00"
 
 
@@ -49,26 +51,6 @@ class Output(Schema):
     """What goes out."""
 
 
-class PageQuery(Input):
-    """Which page of a list; subclasses add filters. Loads into `{page: PageRequest, ...filters}`."""
-
-    page = fields.Integer(
-        load_default=1,
-        validate=validate.Range(1, MAX_PAGE),
-        metadata={"description": "Which page, counted from 1."},
-    )
-    page_size = fields.Integer(
-        load_default=50,
-        validate=validate.Range(1, MAX_PAGE_SIZE),
-        metadata={"description": "How many items a page holds."},
-    )
-
-    @ma.post_load
-    def _to_page_request(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        size = data.pop("page_size")
-        return {**data, "page": PageRequest(data["page"], size)}
-
-
 class Flag(fields.Boolean):
     """A boolean in a JSON body: `true` or `false`, nothing that looks like it."""
 
@@ -78,6 +60,22 @@ class Flag(fields.Boolean):
         return bool(super()._deserialize(value, attr, data, **kwargs))
 
 
+class QueryFlag(fields.Boolean):
+    """A boolean in a query string: `true` or `false`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
+
+
+class QueryNumber(fields.Integer):
+    """An integer in a query string: digits, none of the other ways in which Python writes one."""
+
+    def _validated(self, value: Any) -> int | None:
+        if isinstance(value, str) and not _DIGITS.fullmatch(value):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class Number(fields.Integer):
     """An integer in a JSON body: a number, no string that reads like one."""
 
@@ -85,6 +83,26 @@ class Number(fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class PageQuery(Input):
+    """Which page of a list; subclasses add filters. Loads into `{page: PageRequest, ...filters}`."""
+
+    page = QueryNumber(
+        load_default=1,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata={"description": "Which page, counted from 1."},
+    )
+    page_size = QueryNumber(
+        load_default=50,
+        validate=validate.Range(1, MAX_PAGE_SIZE),
+        metadata={"description": "How many items a page holds."},
+    )
+
+    @ma.post_load
+    def _to_page_request(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        size = data.pop("page_size")
+        return {**data, "page": PageRequest(data["page"], size)}
 
 
 def not_blank(maximum: int) -> list[validate.Validator]:

@@ -2,14 +2,24 @@
 
 from marshmallow import fields, validate
 
-from api_service.schemas.base import EXAMPLE_ID, Flag, Input, Output, PageQuery, identifier, moment, not_blank
+from api_service.schemas.base import (
+    EXAMPLE_ID,
+    Flag,
+    Input,
+    Output,
+    PageQuery,
+    QueryFlag,
+    identifier,
+    moment,
+    not_blank,
+)
 from shared.models.notification import Priority
 
 
 class NotificationQuery(PageQuery):
     """Which of one's notifications."""
 
-    unread = fields.Boolean(metadata={"description": "Only unread, or only read ones."})
+    unread = QueryFlag(metadata={"description": "Only unread, or only read ones."})
     type = fields.String(validate=validate.Length(1, 64), metadata={"description": "Only of this type."})
 
 

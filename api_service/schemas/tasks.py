@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from api_service.schemas.base import EXAMPLE_ID, Input, Output, PageQuery, identifier, moment
+from api_service.schemas.base import EXAMPLE_ID, Input, Output, PageQuery, QueryNumber, identifier, moment
 from shared.models.task import TaskState
 from shared.tasks import QUEUES
 
@@ -22,7 +22,7 @@ class TaskQuery(PageQuery):
 class WaitQuery(Input):
     """How long to wait."""
 
-    wait = fields.Integer(
+    wait = QueryNumber(
         load_default=0,
         validate=validate.Range(0, MAX_WAIT_SECONDS),
         metadata={"description": "Answer when the task has ended, at the latest after so many seconds."},
@@ -103,6 +103,18 @@ class DeadLetterSchema(TaskSchema):
 
     arguments = fields.Dict(
         required=True, metadata={"description": "What it was asked to do.", "example": {"run_id": EXAMPLE_ID}}
+    )
+
+
+class AcceptedSchema(Output):
+    """Work that was asked for."""
+
+    task_id = fields.UUID(
+        required=True,
+        metadata={
+            "description": "The task that does it; `Location` is where to follow it.",
+            "example": EXAMPLE_ID,
+        },
     )
 
 

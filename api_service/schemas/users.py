@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from api_service.schemas.base import Flag, Input, Output, PageQuery, identifier, moment, not_blank
+from api_service.schemas.base import Flag, Input, Output, PageQuery, QueryFlag, identifier, moment, not_blank
 from shared.models.user import Role
 
 PASSWORD = validate.Length(12, 200)
@@ -66,7 +66,7 @@ class UserQuery(PageQuery):
     """Which users."""
 
     role = fields.Enum(Role, by_value=fields.String, metadata={"description": "Only with this role."})
-    active = fields.Boolean(metadata={"description": "Only active, or only deactivated ones."})
+    active = QueryFlag(metadata={"description": "Only active, or only deactivated ones."})
 
 
 class UserSchema(Output):

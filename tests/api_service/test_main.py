@@ -53,6 +53,15 @@ def ask_for(port, path):
         connection.close()
 
 
+def refused(port, sent):
+    """The status of the problem that answers these bytes, which are no request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(sent)
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    return json.loads(body)["status"]
+
+
 def until(port, path, status):
     for _ in range(200):
         if (answer := ask_for(port, path))[0] == status:
@@ -67,6 +76,8 @@ def test_it_starts_without_its_database_and_ends_after_the_last_answer(served, t
     engine = database.make_engine(f"sqlite:///{tmp_path / 'vedette.sqlite3'}")
     migrations.upgrade(engine)
     until(port, "/api/v1/users", 200)
+    assert refused(port, b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n") == 414
+    assert refused(port, b"NONSENSE\r\n\r\n") == 400
     with database.transaction(database.make_sessions(engine)) as session:
         task = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=30)
     engine.dispose()

@@ -75,7 +75,18 @@ def test_tasks_are_filtered_and_paged_newest_first(viewer, asked):
 
 
 @pytest.mark.parametrize(
-    "query", ["state=SLEEPING", "queue=x", "page=0", "page_size=201", "page=x", "sate=PENDING", "name=%00"]
+    "query",
+    [
+        "state=SLEEPING",
+        "queue=x",
+        "page=0",
+        "page_size=201",
+        "page=x",
+        "page=1_0",
+        "page=%D9%A3",
+        "sate=PENDING",
+        "name=%00",
+    ],
 )
 def test_a_wrong_filter_is_422(viewer, query):
     answer = viewer.get(f"/tasks?{query}")
