@@ -224,8 +224,7 @@ def _between(gap: memoryview, where: str, builder: Builder) -> int:
 def _located(buffer: Buffer, message: str) -> SbomError:
     """Turn msgspec's message into a place and a reason."""
     if message == "Input data was truncated":
-        where = "the end of the document" if buffer.strip() else "the document"
-        return SbomError(where, "the JSON ends too early" if buffer.strip() else "it is empty")
+        return SbomError("the end of the document", "the JSON ends too early")
     found = _OFFSET.search(message)
     where = line_at(buffer, int(found[1])) if found else "the document"
     reason = message[: found.start()] if found else message

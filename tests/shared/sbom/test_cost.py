@@ -27,9 +27,9 @@ def million_in_xml():
     )
 
 
-def two_hundred_thousand_and_a_broken_end():
+def many_and_a_broken_end():
     return XML + b"".join(
-        b"<component><name>p%d</name><version>%d</version></component>" % (i, i) for i in range(199_000)
+        b"<component><name>p%d</name><version>%d</version></component>" % (i, i) for i in range(150_000)
     )
 
 
@@ -42,7 +42,7 @@ BOMBS = {
     "a million components packed": lambda: gzip.compress(million()[:47_000_000]),
     "a million components in XML": million_in_xml,
     "a million packages": lambda: TAGS + b"PackageName: a\n" * 1_000_000,
-    "many components and a broken end": two_hundred_thousand_and_a_broken_end,
+    "many components and a broken end": many_and_a_broken_end,
     "a hundredfold gzip": lambda: gzip.compress(b'{"bomFormat":"CycloneDX"' + b" " * 63_000_000),
     "a thousandfold gzip": lambda: gzip.compress(b"\0" * 200_000_000, 1),
     "a list of lists": lambda: CDX + b"[]," * (NEARLY // 3) + b"0]}",
@@ -59,16 +59,24 @@ BOMBS = {
 
 READING = """
 import json, resource, sys, time
+from pathlib import Path
 from shared.sbom import SbomError, read
-data = open(sys.argv[1], "rb").read()
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+
+def most_memory():
+    try:  # getrusage would give what the parent process had before it became this one.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+data = Path(sys.argv[1]).read_bytes()
+before, start = most_memory(), time.process_time()
 try:
     answer = f"read: {len(read(data).components)} components"
 except SbomError as error:
     answer = str(error)
 seconds = time.process_time() - start
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps([answer, seconds, grown * (1 if sys.platform == "darwin" else 1024)]))
+print(json.dumps([answer, seconds, most_memory() - before]))
 """
 
 
