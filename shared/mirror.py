@@ -21,7 +21,7 @@ from shared.matching.criterion import EVERY_VERSION, Criterion, IndexKey
 from shared.models.base import Document
 from shared.models.finding import Severity
 from shared.models.mirror import Criterion as CriterionRow
-from shared.models.mirror import CriterionUse, SnapshotCounter, Vulnerability, VulnerabilityRecord
+from shared.models.mirror import CriterionUse, Quarantine, SnapshotCounter, Vulnerability, VulnerabilityRecord
 
 _KEYS = 1000
 """Values in one IN list: SQLite allows 32,766 variables, and a key is two."""
@@ -130,6 +130,12 @@ def record(session: Session, vulnerability_id: int) -> bytes | None:
     packed = session.scalar(
         sa.select(VulnerabilityRecord.record).where(VulnerabilityRecord.vulnerability_id == vulnerability_id)
     )
+    return None if packed is None else zstandard.decompress(packed)
+
+
+def quarantined_record(session: Session, key: str) -> bytes | None:
+    """A record that could not be used, as it came."""
+    packed = session.scalar(sa.select(Quarantine.record).where(Quarantine.key == key))
     return None if packed is None else zstandard.decompress(packed)
 
 
