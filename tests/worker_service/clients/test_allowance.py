@@ -1,0 +1,74 @@
+"""Nobody asks more often than allowed, however many ask, with Redis and without."""
+
+import threading
+import time
+
+import pytest
+import redis
+
+from shared import doorbell
+from tests.upstream import quick
+from worker_service.clients.allowance import Allowance, Limit
+
+LIMIT = Limit(5, seconds=0.3, slack=0.02)
+
+
+def most_in_window(moments: list[float], seconds: float) -> int:
+    moments = sorted(moments)
+    return max(sum(start <= moment < start + seconds for moment in moments) for start in moments)
+
+
+def take(allowances: list[Allowance], each: int) -> list[float]:
+    moments: list[float] = []
+
+    def work(allowance: Allowance) -> None:
+        for _ in range(each):
+            allowance.wait()
+            moments.append(time.monotonic())
+
+    threads = [threading.Thread(target=work, args=(allowance,)) for allowance in allowances]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return moments
+
+
+@pytest.fixture
+def client(redis_url: str) -> redis.Redis:
+    client = doorbell.connect(redis_url, 2.0)
+    client.flushdb()
+    return client
+
+
+def test_workers_share_one_allowance(client: redis.Redis):
+    workers = [Allowance(LIMIT, client, "nvd", time.sleep) for _ in range(4)]
+    moments = take(workers, 5)
+    assert len(moments) == 20
+    assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests
+
+
+def test_two_names_are_two_allowances(client: redis.Redis):
+    started = time.monotonic()
+    for name in ("one", "other"):
+        take([Allowance(Limit(5), client, name, time.sleep)], 5)
+    assert time.monotonic() - started < 5
+
+
+def test_without_redis_half_of_it_is_used():
+    moments = take([Allowance(LIMIT, quick.NOWHERE, "nvd", time.sleep)] * 2, 3)
+    assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests // 2
+
+
+def test_what_was_taken_through_redis_counts_when_it_goes_away(client: redis.Redis):
+    allowance = Allowance(LIMIT, client, "nvd", time.sleep)
+    moments = take([allowance], 5)
+    allowance.client = quick.NOWHERE
+    moments += take([allowance], 2)
+    assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests
+
+
+def test_the_keys_in_redis_end_by_themselves(client: redis.Redis):
+    Allowance(LIMIT, client, "nvd", time.sleep).wait()
+    (key,) = client.keys("*")
+    assert 0 < client.pttl(key) <= 320

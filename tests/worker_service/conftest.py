@@ -1,0 +1,45 @@
+from collections.abc import Callable
+
+import pytest
+
+from shared import database
+from shared.database import Sessions
+from shared.settings import Settings
+from shared.tasks import Ring
+from tests.builders import claimed
+from worker_service.tasks import Frame, Work
+
+
+@pytest.fixture
+def rung() -> list[Ring]:
+    """What was rung for."""
+    return []
+
+
+@pytest.fixture
+def sessions(engine, rung) -> Sessions:
+    return database.make_sessions(engine, lambda rings: rung.extend(rings) is None)
+
+
+@pytest.fixture
+def frame(sessions: Sessions, settings: Settings) -> Frame:
+    return Frame(sessions, settings.with_changes(lease_seconds=1.0))
+
+
+@pytest.fixture
+def work(sessions: Sessions, settings: Settings) -> Work:
+    """A claimed task, for handlers that are called without the frame."""
+    task = claimed(sessions)
+    return Work(task.id, task.epoch, sessions, settings)
+
+
+@pytest.fixture
+def commit(sessions: Sessions) -> Callable[..., object]:
+    """Run an effect in a transaction, as the frame does."""
+
+    def commit(effect):
+        with database.transaction(sessions) as session:
+            return effect(session)
+
+    return commit
+
