@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from flask import g, request
+from sqlalchemy.exc import OperationalError
 
 from api_service.context import sessions
 from api_service.services import tokens
@@ -13,6 +14,8 @@ from api_service.services.tokens import Principal
 from shared import database
 from shared.errors import Forbidden, Unauthorized
 from shared.models.user import Role
+
+log = structlog.get_logger(__name__)
 
 View = Callable[..., Any]
 
@@ -58,11 +61,19 @@ def _authenticate() -> Principal:
     with database.reading(sessions()) as session:
         who, is_due = tokens.authenticate(session, text)
     if is_due:
-        with database.transaction(sessions()) as session:
-            tokens.note_use(session, who.token_id)
+        _note_use(who)
     g.principal = who
     structlog.contextvars.bind_contextvars(user_id=str(who.user_id))
     return who
+
+
+def _note_use(who: Principal) -> None:
+    """Note when the token was used; reading goes on where writing cannot (a full disk, a long writer)."""
+    try:
+        with database.transaction(sessions()) as session:
+            tokens.note_use(session, who.token_id)
+    except OperationalError as error:
+        log.warning("use_not_noted", error=str(error.orig))
 
 
 def _bearer_token() -> str:

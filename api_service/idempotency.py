@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from api_service.auth import principal
 from shared import database
-from shared.errors import Invalid
+from shared.errors import Invalid, Unauthorized
 from shared.models.idempotency import IdempotentAnswer
 
 _KEY = re.compile(r"[!-~]{1,200}")
@@ -68,7 +68,9 @@ def _new_row(session: Session, key: str) -> IdempotentAnswer:
 
 
 def _replay(session: Session, row: IdempotentAnswer) -> Response:
-    stored = session.get_one(IdempotentAnswer, (row.user_id, row.key))
+    stored = session.get(IdempotentAnswer, (row.user_id, row.key))
+    if stored is None:  # what the row lacks is its user, who was deleted in this moment
+        raise Unauthorized("The token is wrong, expired or revoked.")
     if stored.fingerprint != row.fingerprint:
         raise Invalid("This Idempotency-Key was used for another request.")
     response = _respond(Answer(stored.body, stored.status, stored.location))

@@ -8,6 +8,7 @@ import datetime as dt
 import functools
 import hashlib
 import secrets
+import threading
 import uuid
 
 import argon2
@@ -27,17 +28,21 @@ ADMIN_EMAIL = "admin@localhost"
 ADMIN_TOKEN_NAME = "VEDETTE_ADMIN_TOKEN"  # noqa: S105  # a token's name, not a token
 
 _hasher = argon2.PasswordHasher()
+_slots = threading.BoundedSemaphore(2)
+"""Each hash takes 64 MB and a processor: many who sign in at once must not take them all."""
 
 
 def hash_password(password: str) -> str:
     """The argon2id hash to keep."""
-    return _hasher.hash(password)
+    with _slots:
+        return _hasher.hash(password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Whether the password is right. Without a hash it works as long and says no."""
     try:
-        _hasher.verify(password_hash or _nobody(), password)
+        with _slots:
+            _hasher.verify(password_hash or _nobody(), password)
     except argon2.exceptions.VerificationError:
         return False
     return password_hash is not None

@@ -98,9 +98,15 @@ def login(session: Session, account: Account, days: int) -> tuple[Token, str]:
 def create_token(
     session: Session, who: Principal, *, name: str, expires_in_days: int | None = None
 ) -> tuple[Token, str]:
-    """A personal token of the caller's; the row, and the token itself."""
+    """A personal token of the caller's; the row, and the token itself.
+
+    Raises Unauthorized when the caller was deleted or deactivated in this moment.
+    """
+    user = session.scalar(sa.select(User).where(User.id == who.user_id).with_for_update())
+    if user is None or not user.active:
+        raise Unauthorized("The token is wrong, expired or revoked.")
     expires_at = database.now(session) + dt.timedelta(days=expires_in_days) if expires_in_days else None
-    return credentials.issue_token(session, session.get_one(User, who.user_id), name, expires_at)
+    return credentials.issue_token(session, user, name, expires_at)
 
 
 def list_tokens(session: Session, who: Principal, *, page: PageRequest) -> Page[Token]:

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime as dt
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -152,6 +153,12 @@ def test_a_new_password_ends_what_was_signed_in_but_no_personal_token(ada, admin
 
 
 @pytest.mark.usefixtures("ada")
+def test_who_is_deleted_in_this_moment_gets_no_token(sessions):
+    who = tokens.Principal(uuid.uuid4(), uuid.uuid4(), "gone@example.org", Role.VIEWER)
+    with pytest.raises(Unauthorized), database.transaction(sessions) as session:
+        tokens.create_token(session, who, name="late")
+
+
 def test_a_password_changed_while_somebody_signs_in_wins(sessions):
     with database.reading(sessions) as session:
         account = tokens.find_account(session, "ada@example.org")
