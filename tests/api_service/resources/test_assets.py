@@ -131,7 +131,7 @@ def test_an_asset_goes_with_all_that_is_about_it(admin, shop, sessions):
 
 
 @pytest.mark.parametrize("path", ["", "/components"])
-@pytest.mark.parametrize("name", [str(uuid.uuid4()), "x"])
+@pytest.mark.parametrize("name", [str(uuid.UUID(int=0)), "x"])
 def test_what_does_not_exist_is_404(viewer, name, path):
     assert viewer.get(f"/assets/{name}{path}").status_code == 404
 
