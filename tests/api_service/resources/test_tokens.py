@@ -152,13 +152,13 @@ def test_a_new_password_ends_what_was_signed_in_but_no_personal_token(ada, admin
     assert login(nobody, password="another long password").status_code == 200
 
 
-@pytest.mark.usefixtures("ada")
 def test_who_is_deleted_in_this_moment_gets_no_token(sessions):
     who = tokens.Principal(uuid.uuid4(), uuid.uuid4(), "gone@example.org", Role.VIEWER)
     with pytest.raises(Unauthorized), database.transaction(sessions) as session:
         tokens.create_token(session, who, name="late")
 
 
+@pytest.mark.usefixtures("ada")
 def test_a_password_changed_while_somebody_signs_in_wins(sessions):
     with database.reading(sessions) as session:
         account = tokens.find_account(session, "ada@example.org")
