@@ -20,6 +20,11 @@ from shared.models.base import Base
 from shared.settings import Settings
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes after their argument: a gzip header's clock in a test's name, and two processes collect different tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With CI=true, fail a test that skips because a tool is "not installed": there every tool must be."""
