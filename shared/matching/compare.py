@@ -82,7 +82,7 @@ def compare_criteria(inventory: Inventory, criteria: Mapping[int, Criterion]) ->
     hits = Hits({}, {}, set())
     memo: dict[tuple[str, str], Any] = {}
     for number, criterion in criteria.items():
-        test = Test(criterion, memo)
+        test = PreparedCriterion(criterion, memo)
         for index, identity in inventory.sharing(test.product_key):
             outcome = test.compare(identity)
             if not isinstance(outcome, Reason):
@@ -124,7 +124,7 @@ def criterion_name(criterion: Criterion) -> cpe.Name:
     return cpe.Name("a") if criterion.is_package else cpe.parse(criterion.criteria)
 
 
-class Test:
+class PreparedCriterion:
     """A criterion made ready to be compared with many identities."""
 
     __slots__ = ("_bounds", "_memo", "_others", "_version_key", "criterion", "name", "product_key")

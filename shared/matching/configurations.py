@@ -277,7 +277,7 @@ def evaluate(configuration: Configuration, truth: Truth, index: int = 0) -> Eval
     for values in product((FALSE, TRUE), repeat=len(mixed)):
         assumed = dict(zip(mixed, values, strict=True))
         runs.append(_Pass(lambda operand, assumed=assumed: assumed.get(operand, truth(operand)), index))  # type: ignore[misc]
-    return _combine([each.run(configuration) for each in runs])
+    return _combine([each.run(configuration) for each in runs], truth)
 
 
 _MOST_MIXED = 8
@@ -306,7 +306,7 @@ def _polarities(node: Node, into: tuple[set[Operand], set[Operand]]) -> None:
         _polarities(child, into)
 
 
-def _combine(runs: list[Evaluation]) -> Evaluation:
+def _combine(runs: list[Evaluation], truth: Truth) -> Evaluation:
     """One evaluation of several under different assumptions: what they agree on, otherwise UNKNOWN."""
     values: dict[tuple[Path, int], list[int]] = {}
     for run in runs:
@@ -315,6 +315,7 @@ def _combine(runs: list[Evaluation]) -> Evaluation:
     contributions = tuple(
         Contribution(path, criterion, TRUE if len(seen) == len(runs) and min(seen) == TRUE else UNKNOWN)
         for (path, criterion), seen in values.items()
+        if truth(criterion) == TRUE  # not only assumed
     )
     outcomes = {run.value for run in runs}
     return Evaluation(outcomes.pop() if len(outcomes) == 1 else UNKNOWN, contributions)

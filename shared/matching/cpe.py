@@ -157,7 +157,7 @@ def _add_quoting(value: str) -> str:
             following = value[position]
             needless = following in "._" or (following == "-" and len(value) > 2)
             result.append(following if needless else "\\" + following)
-        elif char in _PUNCTUATION and char not in "*?":
+        elif char in _PUNCTUATION and char not in "*?\\":
             result.append("\\" + char)
         else:
             result.append(char)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from shared.matching import configurations, cpe
-from shared.matching.compare import Inventory, Test, compare_criteria
+from shared.matching.compare import Inventory, PreparedCriterion, compare_criteria
 from shared.matching.component import Component
 from shared.matching.configurations import FALSE, Platform, Tree
 from shared.matching.criterion import EVERY_PRODUCT, Criterion
@@ -92,7 +92,7 @@ def _misses(
     for path, operand in configurations.operands(tree):
         if isinstance(operand, Platform) or operand not in criteria:
             continue
-        test = Test(criteria[operand], {})
+        test = PreparedCriterion(criteria[operand], {})
         for identity in identities:
             if test.product_key not in {identity.product_key, EVERY_PRODUCT}:
                 continue

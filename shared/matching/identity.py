@@ -56,7 +56,10 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     """The most that a match through this identity can be."""
 
     target_sw: frozenset[str] = frozenset()
-    """The values of `target_sw` that mean its ecosystem; a criterion that names another is not met."""
+    """The values of `target_sw` that mean its ecosystem; a criterion that names another is not met.
+
+    Empty: the name's own `target_sw` counts.
+    """
 
     open_ceiling: Certainty | None = None
     """Instead of `ceiling` for a criterion that names no `target_sw`; None: such a criterion is not met."""
@@ -187,7 +190,7 @@ def _from_cpe(
     purl_type = package.type if package else ""
     at_most = weakest(component.at_most, POSSIBLE) if purl_type in purl.SYSTEM_TYPES else component.at_most
     ceiling, open_ceiling = (weakest(at_most, limit) for limit in limits)
-    target_sw = frozenset({name.target_sw}) if name.target_sw != cpe.ANY else purl.target_software(purl_type)
+    target_sw = purl.target_software(purl_type) if name.target_sw == cpe.ANY else frozenset()
     other = purl.is_another_program(purl_type, name)
     return _identity(
         name, Origin.CPE, text, version, purl_type, ceiling, target_sw, None if other else open_ceiling

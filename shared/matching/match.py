@@ -25,8 +25,19 @@ from shared.matching import configurations
 from shared.matching.certainty import Certainty, rank, weakest
 from shared.matching.compare import Hit, Hits, Inventory, compare_criteria
 from shared.matching.component import Component
-from shared.matching.configurations import FALSE, TRUE, UNKNOWN, Configuration, Operand, Path, Platform, Tree
+from shared.matching.configurations import (
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Configuration,
+    Contribution,
+    Operand,
+    Path,
+    Platform,
+    Tree,
+)
 from shared.matching.criterion import Criterion
+from shared.matching.identity import Origin
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -70,13 +81,33 @@ def match_candidates(inventory: Inventory, hits: Hits, candidates: Iterable[Cand
             tree = configurations.decode(tree)
         best: dict[int, Match] = {}
         for index, configuration in enumerate(tree):
-            for found in _match_configuration(
-                inventory, hits, candidate.vulnerability_id, configuration, index
-            ):
-                known = best.get(found.component)
-                if known is None or rank(found.certainty) < rank(known.certainty):
-                    best[found.component] = found
+            for reason in _reasons(inventory, hits, configuration, index):
+                unknown = _unknown(configuration, inventory, hits) if reason.value == UNKNOWN else ()
+                for hit in hits.met[reason.criterion]:
+                    found = Match(
+                        hit.component,
+                        candidate.vulnerability_id,
+                        certainty(hit, reason.value, cna=configuration.cna),
+                        reason.criterion,
+                        hit,
+                        reason.path,
+                        unknown,
+                        configuration.cna,
+                    )
+                    known = best.get(hit.component)
+                    if known is None or _is_better(found, known):
+                        best[hit.component] = found
         yield from best.values()
+
+
+def _is_better(found: Match, known: Match) -> bool:
+    """Surer; otherwise assuming less; otherwise by the stronger identifier."""
+    if found.certainty is not known.certainty:
+        return rank(found.certainty) < rank(known.certainty)
+    assumed = len(found.unknown) + len(found.hit.not_stated), len(known.unknown) + len(known.hit.not_stated)
+    if assumed[0] != assumed[1]:
+        return assumed[0] < assumed[1]
+    return found.hit.identity.origin is Origin.CPE and known.hit.identity.origin is not Origin.CPE
 
 
 def truth_of(operand: Operand, inventory: Inventory, hits: Hits) -> int:
@@ -96,30 +127,23 @@ def truth_of(operand: Operand, inventory: Inventory, hits: Hits) -> int:
     return FALSE if part in {"o", "h"} and part in inventory.parts else UNKNOWN
 
 
-def _match_configuration(
-    inventory: Inventory, hits: Hits, vulnerability: int, configuration: Configuration, index: int
-) -> Iterator[Match]:
+def _reasons(
+    inventory: Inventory, hits: Hits, configuration: Configuration, index: int
+) -> Sequence[Contribution]:
+    """The met criteria that make the configuration true, or leave it unknown."""
     met = hits.met
-    cna = configuration.cna
     if _is_flat(configuration):
-        for position, operand in enumerate(configuration.nodes[0].operands):
-            if operand in met and not isinstance(operand, Platform):
-                for hit in met[operand]:
-                    sure = certainty(hit, TRUE, cna=cna)
-                    yield Match(
-                        hit.component, vulnerability, sure, operand, hit, (index, 0, position), cna=cna
-                    )
-        return
+        operands = configuration.nodes[0].operands
+        return [
+            Contribution((index, 0, position), operand, TRUE)
+            for position, operand in enumerate(operands)
+            if operand in met and isinstance(operand, int)
+        ]
     if not any(operand in met for _, operand in configurations.operands((configuration,))):
-        return
-    evaluation = configurations.evaluate(
+        return ()
+    return configurations.evaluate(
         configuration, lambda operand: truth_of(operand, inventory, hits), index
-    )
-    for each in evaluation.contributions:
-        unknown = _unknown(configuration, inventory, hits) if each.value == UNKNOWN else ()
-        for hit in met[each.criterion]:
-            sure = certainty(hit, each.value, cna=cna)
-            yield Match(hit.component, vulnerability, sure, each.criterion, hit, each.path, unknown, cna)
+    ).contributions
 
 
 def _is_flat(configuration: Configuration) -> bool:

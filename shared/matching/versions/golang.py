@@ -15,9 +15,9 @@ _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 def key(version: str) -> semver.Key | None:
     """The semantic version's key; releases of Go itself are written ``go1.20.3``.
 
-    A date, which NVD gives for modules without releases, sorts as the pseudo-version of that day.
+    A date, which NVD gives for modules without releases, sorts as the last pseudo-version of that day.
     """
-    return semver.key(_DATE.sub(r"v0.0.0-\1\2\3", version.removeprefix("go")))
+    return semver.key(_DATE.sub(r"v0.0.0-\1\2\g<3>235959-z", version.removeprefix("go")))
 
 
 def spellings(version: str) -> tuple[str, ...]:
