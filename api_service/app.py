@@ -7,7 +7,7 @@ from flask import Flask
 from api_service import context, errors, hooks, openapi
 from api_service.context import Parts
 from api_service.metrics import Metrics
-from api_service.resources import assets, docs, health, notifications, scans, tasks, tokens, users
+from api_service.resources import assets, docs, findings, health, notifications, scans, tasks, tokens, users
 from shared import credentials, database
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import connect, open_doorbell
@@ -18,6 +18,7 @@ BLUEPRINTS = (
     users.blueprint,
     assets.blueprint,
     scans.blueprint,
+    findings.blueprint,
     tasks.blueprint,
     notifications.blueprint,
     health.blueprint,
