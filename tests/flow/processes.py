@@ -1,0 +1,92 @@
+"""Real processes of Vedette, each with its children in a process group of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.builders import wait_for
+
+WORKER = "tests.flow.worker"
+SCHEDULER = "worker_service.scheduler"
+
+
+@dataclass
+class Process:
+    """`python -m module` with settings of its own; its output goes to a log that a failing test shows."""
+
+    module: str
+    environment: dict[str, str]
+    folder: Path
+    popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.module}.log"
+
+    def start(self) -> "Process":
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                env={**os.environ, **self.environment},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def alive(self) -> bool:
+        return self.popen is not None and self.popen.poll() is None
+
+    def children(self) -> list[int]:
+        """Its child processes (Dramatiq's working ones)."""
+        text = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.popen.pid)], capture_output=True, check=False
+        )
+        return [int(pid) for pid in text.stdout.split()]
+
+    def group(self) -> list[int]:
+        """Everything alive in its group."""
+        text = subprocess.run(
+            ["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, check=True
+        ).stdout.decode()
+        rows = [line.split() for line in text.splitlines()]
+        return [int(pid) for pid, group, state in rows if int(group) == self.popen.pid and state[0] != "Z"]
+
+    def terminate(self, seconds: float = 30.0) -> int:
+        self.popen.terminate()
+        return self.popen.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL for the whole group, at one go."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait(10)
+
+
+@contextmanager
+def running(module: str, environment: dict[str, str], folder: Path) -> Iterator[Process]:
+    """A process for as long as the block lasts; nothing of it stays."""
+    process = Process(module, environment, folder).start()
+    try:
+        yield process
+    except BaseException:
+        print(f"--- {process.log.name}\n{process.log.read_text(errors='replace')[-6000:]}")
+        raise
+    finally:
+        process.kill()
+
+
+def logged(process: Process, event: str) -> bool:
+    return event in process.log.read_text(errors="replace")
+
+
+def wait_logged(process: Process, event: str, seconds: float = 20.0) -> None:
+    wait_for(lambda: logged(process, event), seconds, f"{event} in {process.log.name}")

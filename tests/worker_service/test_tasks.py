@@ -1,0 +1,323 @@
+import threading
+import time
+import uuid
+
+import pytest
+import sqlalchemy as sa
+from dramatiq import Retry
+from dramatiq.middleware import TimeLimitExceeded
+from sqlalchemy.exc import OperationalError
+
+from shared import database
+from shared.errors import Cancelled, LeaseLost, Permanent, Stopping, Transient
+from shared.lifecycle import task as lifecycle
+from shared.models.idempotency import IdempotentAnswer
+from shared.models.task import Task, TaskState
+from tests.builders import add_user, ago, ask_for, change, read, wait_for
+from worker_service.tasks import Work
+
+
+def nothing(_session):
+    return None
+
+
+def mark(session):
+    """An effect that can be seen."""
+    user = add_user(session)
+    now = database.now(session)
+    row = IdempotentAnswer(user_id=user.id, key="k", fingerprint="f", status=200, body={}, created_at=now)
+    session.add(row)
+    return {"marked": True}
+
+
+def marks(sessions):
+    with database.reading(sessions) as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(IdempotentAnswer))
+
+
+def run(frame, handler, **how):
+    task = ask_for(frame.sessions, **how)
+    frame.run(str(task.id), handler)
+    return read(frame.sessions, task.id)
+
+
+def raising(error):
+    def handler(_work, days_old):
+        raise error
+
+    return handler
+
+
+def threads():
+    return [each.name for each in threading.enumerate() if each.name.startswith("lease-")]
+
+
+def test_success_commits_effect_and_end_together(frame, sessions):
+    seen = []
+
+    def effect(session):
+        with database.reading(sessions) as other:  # nobody sees one without the other
+            seen.append((other.scalars(sa.select(Task.state)).one(), marks(sessions)))
+        return mark(session)
+
+    task = run(frame, lambda _work, days_old: effect)
+    assert seen == [(TaskState.STARTED, 0)]
+    assert (task.state, task.result, marks(sessions)) == (TaskState.SUCCESS, {"marked": True}, 1)
+    assert threads() == []
+
+
+def test_the_handler_gets_its_arguments(frame):
+    got = []
+    run(frame, lambda work, days_old: got.append((work.epoch, days_old)) or nothing)
+    assert got == [(1, 30)]
+
+
+def test_an_effect_that_fails_leaves_nothing_and_is_tried_again(frame, sessions):
+    def effect(session):
+        mark(session)
+        session.flush()
+        raise ValueError("no")
+
+    task = ask_for(sessions)
+    with pytest.raises(Retry):
+        frame.run(str(task.id), lambda _work, days_old: effect)
+    row = read(sessions, task.id)
+    assert (row.state, row.error, marks(sessions)) == (TaskState.RETRY, "ValueError: no", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Transient("busy"), "busy"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (TimeLimitExceeded(), "TimeLimitExceeded: "),
+        (SystemExit(3), "SystemExit: 3"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_what_may_pass_is_tried_again_when_it_is_due(frame, sessions, error, text):
+    task = ask_for(sessions)
+    with pytest.raises(Retry) as again:
+        frame.run(str(task.id), raising(error))
+    row = read(sessions, task.id)
+    assert (row.state, row.error) == (TaskState.RETRY, text)
+    assert again.value.delay == pytest.approx(
+        (row.run_after - ago(sessions)).total_seconds() * 1000, abs=1500
+    )
+
+
+def test_a_long_wait_is_left_to_the_sweeper(frame):
+    task = run(frame, raising(Transient("quota", delay=86_400)))
+    assert task.state == TaskState.RETRY
+
+
+def test_the_last_attempt_gives_up(frame, sessions):
+    task = ask_for(sessions)
+    change(sessions, task.id, attempt=3)
+    frame.run(str(task.id), raising(Transient("busy")))
+    assert read(sessions, task.id).state == TaskState.FAILURE
+
+
+def test_what_will_not_pass_fails_at_once(frame):
+    task = run(frame, raising(Permanent("no such file")))
+    assert (task.state, task.error, task.attempt) == (TaskState.FAILURE, "no such file", 1)
+
+
+def test_a_permanent_error_in_the_effect_fails_as_well(frame, sessions):
+    def effect(session):
+        mark(session)
+        raise Permanent("gone")
+
+    task = run(frame, lambda _work, days_old: effect)
+    assert (task.state, marks(sessions)) == (TaskState.FAILURE, 0)
+
+
+def test_a_task_that_is_not_there_to_claim_is_no_error(frame, sessions):
+    frame.run(str(uuid.uuid4()), raising(AssertionError()))
+    task = ask_for(sessions)
+    change(sessions, task.id, state=TaskState.REVOKED)
+    frame.run(str(task.id), raising(AssertionError()))
+    assert read(sessions, task.id).attempt == 0
+
+
+def wait_interrupted(work: Work):
+    """A handler's loop with checkpoints."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        work.raise_if_cancelled()
+        time.sleep(0.01)
+    raise AssertionError("never interrupted")
+
+
+def test_a_cancel_is_noticed_at_a_checkpoint(frame, sessions):
+    def handler(work, days_old):
+        with database.transaction(sessions) as session:
+            lifecycle.request_cancel(session, work.task_id)
+        wait_interrupted(work)
+
+    task = run(frame, handler)
+    assert (task.state, task.error) == (TaskState.REVOKED, "cancelled")
+
+
+def test_a_cancel_between_the_last_checkpoint_and_the_commit_still_counts(frame, sessions):
+    def handler(work, days_old):
+        with database.transaction(sessions) as session:
+            lifecycle.request_cancel(session, work.task_id)
+        return mark
+
+    task = run(frame, handler)
+    assert (task.state, marks(sessions)) == (TaskState.REVOKED, 0)
+
+
+def take_away(sessions, task_id):
+    with database.transaction(sessions) as session:
+        lifecycle.expire(session, session.get_one(Task, task_id, with_for_update=True))
+
+
+def test_a_lost_lease_is_noticed_at_a_checkpoint(frame, sessions):
+    def handler(work, days_old):
+        take_away(sessions, work.task_id)
+        wait_interrupted(work)
+
+    assert run(frame, handler).state == TaskState.PENDING
+
+
+def test_a_lost_lease_refuses_the_commit(frame, sessions):
+    def handler(work, days_old):
+        take_away(sessions, work.task_id)
+        return mark
+
+    task = run(frame, handler)
+    assert (task.state, marks(sessions)) == (TaskState.PENDING, 0)
+
+
+@pytest.mark.parametrize("use", ["progress", "transaction"])
+def test_a_lost_lease_refuses_every_other_write(work, sessions, use):
+    take_away(sessions, work.task_id)
+    if use == "progress":
+        with pytest.raises(LeaseLost):
+            work.progress("matching", 1, 2)
+    else:
+        with pytest.raises(LeaseLost), work.transaction():
+            pass
+
+
+def test_the_lease_is_kept_while_one_long_call_blocks(frame, sessions):
+    leases = []
+
+    def handler(work, days_old):
+        for _ in range(2):
+            leases.append(read(sessions, work.task_id).lease_until)
+            time.sleep(0.9)
+        leases.append(read(sessions, work.task_id).lease_until)
+        return nothing
+
+    task = run(frame, handler)
+    assert (task.state, task.losses) == (TaskState.SUCCESS, 0)
+    assert leases[0] < leases[1] < leases[2]
+
+
+def test_the_lease_is_kept_through_a_database_that_is_away_for_a_moment(frame, sessions, monkeypatch):
+    real, failed = lifecycle.renew, []
+
+    def renew(*arguments):
+        if not failed:
+            failed.append(True)
+            raise OperationalError("renew", {}, Exception("gone"))
+        return real(*arguments)
+
+    monkeypatch.setattr(lifecycle, "renew", renew)
+
+    def handler(work, days_old):
+        first = read(sessions, work.task_id).lease_until
+        wait_for(lambda: read(sessions, work.task_id).lease_until > first)
+        return nothing
+
+    assert run(frame, handler).state == TaskState.SUCCESS
+    assert failed
+
+
+def test_what_takes_too_long_is_asked_to_stop(frame, sessions):
+    task = ask_for(sessions)
+    with pytest.raises(Retry):
+        frame.run(str(task.id), lambda work, days_old: wait_interrupted(work), 0.3)
+    assert read(sessions, task.id).error == "took longer than 0 s"
+
+
+def test_what_hangs_past_its_limit_loses_its_lease(frame, sessions):
+    def handler(work, days_old):
+        time.sleep(0.5)  # the limit passes
+        until = read(sessions, work.task_id).lease_until
+        time.sleep(0.9)  # two renewals would be due
+        assert read(sessions, work.task_id).lease_until == until
+        return nothing
+
+    task = ask_for(sessions)
+    frame.run(str(task.id), handler, 0.2)
+
+
+def test_stopping_hands_back_at_the_next_checkpoint(frame, sessions, rung):
+    def handler(work, days_old):
+        rung.clear()
+        frame.stop()
+        work.raise_if_cancelled()
+
+    task = run(frame, handler)
+    assert (task.state, task.attempt, task.losses) == (TaskState.PENDING, 0, 0)
+    assert [ring.task_id for ring in rung] == [task.id]
+
+
+def test_what_is_claimed_while_stopping_goes_back_too(frame):
+    frame.stop()
+    assert run(frame, lambda work, days_old: work.raise_if_cancelled()).attempt == 0
+
+
+def test_stopping_lets_finish_what_comes_to_no_checkpoint(frame):
+    def handler(_work, days_old):
+        frame.stop()
+        return nothing
+
+    assert run(frame, handler).state == TaskState.SUCCESS
+
+
+def test_what_does_not_stop_in_time_is_fenced_off(frame, sessions):
+    def handler(_work, days_old):
+        frame.stop()
+        frame.abandon()
+        return mark
+
+    task = run(frame, handler)
+    assert (task.state, task.attempt, marks(sessions)) == (TaskState.PENDING, 0, 0)
+
+
+def test_progress_is_written_per_stage_and_at_its_end(work, sessions):
+    def seen():
+        row = read(sessions, work.task_id)
+        return row.stage, row.current, row.total, row.percent
+
+    work.progress("matching", 0, 100)
+    assert seen() == ("matching", 0, 100, 0)
+    work.progress("matching", 1, 100)  # too soon
+    assert seen() == ("matching", 0, 100, 0)
+    work.progress("matching", 100, 100)
+    assert seen() == ("matching", 100, 100, 100)
+    work.progress("recording", 0)
+    assert seen() == ("recording", 0, None, None)
+    assert read(sessions, work.task_id).state == TaskState.PROGRESS
+
+
+def test_a_checkpoint_transaction_commits_while_the_lease_is_held(work, sessions):
+    with work.transaction() as session:
+        mark(session)
+    assert marks(sessions) == 1
+    with database.transaction(sessions) as session:
+        lifecycle.request_cancel(session, work.task_id)
+    with pytest.raises(Cancelled), work.transaction():
+        pass
+
+
+def test_the_first_interruption_counts(work):
+    work.interrupt(Stopping())
+    work.interrupt(LeaseLost())
+    with pytest.raises(Stopping):
+        work.raise_if_cancelled()
