@@ -121,6 +121,15 @@ def _wait(api: Api, scan_id: str) -> str:
             time.sleep(POLL_SECONDS)
 
 
+def short_reason(evidence: dict[str, Any]) -> str:
+    """The evidence of a finding on one line; its sentence says the same at length."""
+    identifier, version = evidence["identifier"], evidence["version"]
+    product = ":".join(identifier["name"].split(":")[3:5])
+    text = f"{' and '.join(version['tests'])}, by {identifier['origin']} as {product}"
+    assumed = [*evidence["assumes"]["platforms"], *evidence["assumes"]["attributes"]]
+    return f"{text}, if {' and '.join(assumed)}" if assumed else text
+
+
 def print_findings(findings: Sequence[dict[str, Any]]) -> None:
     """The findings as a table on standard output, the worst first, each with why it matched."""
     table = Table("Component", "Version", "Vulnerability", "Severity", "Certainty", "Why")
@@ -130,7 +139,7 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
     for each in order:
         style = _STYLES.get(each["severity"], "")
         score = "" if each["score"] is None else f" {each['score']}"
-        why = each["evidence"][0].get("sentence", "") if each["evidence"] else ""
+        why = short_reason(each["evidence"][0])
         cve = each["cve_id"] + (" (exploited)" if each["kev"] else "")
         severity = f"[{style}]{each['severity']}{score}[/]" if style else f"{each['severity']}{score}"
         table.add_row(
