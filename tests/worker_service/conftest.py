@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -7,6 +7,8 @@ from shared.database import Sessions
 from shared.settings import Settings
 from shared.tasks import Ring
 from tests.builders import claimed
+from tests.upstream.records import make_records
+from tests.upstream.server import START, Upstream, serving
 from worker_service.tasks import Frame, Work
 
 
@@ -42,3 +44,12 @@ def commit(sessions: Sessions) -> Callable[..., object]:
             return effect(session)
 
     return commit
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A fake NVD with 220 records, its feeds published."""
+    fake = Upstream({record["id"]: record for record in make_records(1, 220, START)})
+    fake.publish_feeds()
+    with serving(fake):
+        yield fake
