@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -18,6 +19,15 @@ from shared import database
 from shared.database import Sessions
 from shared.models.base import Base
 from shared.settings import Settings
+
+# A busy machine is no finding; and what CI tries is the same every time.
+hypothesis.settings.register_profile(
+    "vedette",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
+hypothesis.settings.load_profile("vedette")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
