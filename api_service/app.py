@@ -7,7 +7,19 @@ from flask import Flask
 from api_service import context, errors, hooks, openapi
 from api_service.context import Parts
 from api_service.metrics import Metrics
-from api_service.resources import assets, docs, findings, health, notifications, scans, tasks, tokens, users
+from api_service.resources import (
+    assets,
+    docs,
+    findings,
+    health,
+    notifications,
+    nvd,
+    scans,
+    tasks,
+    tokens,
+    users,
+    vulnerabilities,
+)
 from shared import credentials, database
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import connect, open_doorbell
@@ -19,6 +31,8 @@ BLUEPRINTS = (
     assets.blueprint,
     scans.blueprint,
     findings.blueprint,
+    vulnerabilities.blueprint,
+    nvd.blueprint,
     tasks.blueprint,
     notifications.blueprint,
     health.blueprint,

@@ -1,0 +1,199 @@
+"""The mirror's vulnerabilities, dry runs of the matching and explanations over HTTP."""
+
+import pytest
+
+VULNERABILITIES = "/vulnerabilities"
+
+
+def openssl(version):
+    return {"cpe": f"cpe:2.3:a:openssl:openssl:{version}:*:*:*:*:*:*:*"}
+
+
+def ids(answer):
+    assert answer.status_code == 200, answer.json
+    return [each["cve_id"] for each in answer.json]
+
+
+@pytest.mark.usefixtures("sample")
+class TestList:
+    def test_the_latest_published_come_first(self, viewer):
+        answer = viewer.get(f"{VULNERABILITIES}?page_size=200")
+        published = [each["published"] for each in answer.json]
+        assert len(published) == 49
+        assert published == sorted(published, reverse=True)
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("q=CVE-2014-01", {"CVE-2014-0160"}),
+            ("q=cve-2014", {"CVE-2014-0160", "CVE-2014-6271"}),
+            ("q=CVE-2014-0160", {"CVE-2014-0160"}),
+            ("q=CVE-2014-9", set()),
+            ("q=heartbeat OPENSSL", {"CVE-2014-0160"}),
+            ("q=heartbeat log4j", set()),
+            ("vendor=openssl", {"CVE-2014-0160"}),
+            ("vendor=OpenSSL&product=openssl", {"CVE-2014-0160"}),
+            ("vendor=openss", set()),
+            ("vendor=apache&product=openssl", set()),
+            ("product=log4j", {"CVE-2021-44228", "CVE-2021-45046"}),
+            ("product=log4j&q=CVE-2021-45", {"CVE-2021-45046"}),
+            ("product=og4j", set()),
+            ("severity=none", set()),
+            ("published_since=2026-03-07", {"CVE-2026-29786"}),
+            ("published_since=2026-03-07T16:15:56Z", set()),
+            ("published_since=2026-03-07T17:15:55%2B01:00", {"CVE-2026-29786"}),
+            ("modified_since=2100-01-01", set()),
+            ("kev=true&product=bash", {"CVE-2014-6271"}),
+            ("kev=false&product=bash", set()),
+        ],
+    )
+    def test_filters(self, viewer, query, found):
+        assert set(ids(viewer.get(f"{VULNERABILITIES}?{query}"))) == found
+
+    def test_a_weakness_finds_its_instances(self, viewer):
+        detail = viewer.get(f"{VULNERABILITIES}/CVE-2014-0160").json
+        cwe = detail["weaknesses"][0]["cwe"]
+        assert "CVE-2014-0160" in ids(viewer.get(f"{VULNERABILITIES}?cwe={cwe.lower()}"))
+        assert ids(viewer.get(f"{VULNERABILITIES}?cwe=CWE-0")) == []
+
+    @pytest.mark.parametrize("query", ["severity=bad", "published_since=soon", "q=", "kev=x", "name=x"])
+    def test_a_wrong_filter_is_422(self, viewer, query):
+        assert viewer.get(f"{VULNERABILITIES}?{query}").status_code == 422
+
+
+@pytest.mark.usefixtures("sample")
+class TestOne:
+    def test_everything_is_told(self, viewer):
+        told = viewer.get(f"{VULNERABILITIES}/cve-2014-0160").json
+        assert told["cve_id"] == "CVE-2014-0160"
+        assert (told["severity"], told["score"], told["cvss_version"]) == ("high", 7.5, "3.1")
+        assert {each["version"] for each in told["cvss"]} == {"3.1", "2.0"}
+        assert {each["severity"] for each in told["cvss"]} <= {"high", "medium", None}
+        assert told["kev"]["added"] == told["kev_added"] == "2022-05-04"
+        assert told["references"][0]["url"].startswith("http")
+        assert told["configurations"][0]["nodes"][0]["cpeMatch"]
+        assert told["descriptions"][0]["lang"] == "en"
+        assert told["snapshot"] == 1
+
+    def test_the_words_of_the_cna_are_told_too(self, viewer):
+        told = viewer.get(f"{VULNERABILITIES}/CVE-2026-2880").json
+        assert told["affected"]
+        assert (told["configurations"], told["kev"], told["analysed"]) == ([], None, False)
+
+    @pytest.mark.parametrize("name", ["CVE-1999-0001", "x", "match", "CVE-2014-0160%00"])
+    def test_what_the_mirror_does_not_hold_is_404(self, viewer, name):
+        assert viewer.get(f"{VULNERABILITIES}/{name}").status_code == 404
+
+
+def test_odd_shapes_in_a_record_are_passed_over(viewer, load_feed):
+    odd = {
+        "id": "CVE-2026-0001",
+        "lastModified": "2026-01-01T00:00:00.000",
+        "descriptions": "none",
+        "metrics": {"cvssMetricV31": [5, {"cvssData": {"baseScore": "high"}}], "ssvcV203": [{"a": 1}]},
+        "references": [{"url": 5, "tags": [1, "Patch"]}, "x"],
+        "weaknesses": {"x": 1},
+        "affected": [{"source": "cna"}],
+    }
+    load_feed({"cve": odd})
+    told = viewer.get(f"{VULNERABILITIES}/CVE-2026-0001").json
+    assert (told["cvss"], told["weaknesses"], told["descriptions"]) == ([], [], [])
+    assert told["references"] == [{"url": None, "source": None, "tags": ["Patch"]}]
+    assert (told["ssvc"], told["affected"]) == ([{"a": 1}], [{"source": "cna"}])
+
+
+@pytest.mark.parametrize("noun", ["scans", "findings"])
+def test_other_nouns_are_not_taken_for_ids(viewer, noun):
+    assert viewer.get(f"{VULNERABILITIES}/{noun}").json == []
+
+
+@pytest.mark.usefixtures("sample")
+class TestMatch:
+    def match(self, caller, *components):
+        answer = caller.post(f"{VULNERABILITIES}/match", {"components": list(components)})
+        assert answer.status_code == 200, answer.json
+        return answer.json
+
+    def test_the_affected_version_matches_and_the_fixed_one_does_not(self, viewer):
+        found = self.match(viewer, openssl("1.0.1g"), openssl("1.0.1f"))
+        (match,) = [each for each in found["matches"] if each["cve_id"] == "CVE-2014-0160"]
+        assert set(match) == {"component", "cve_id", "certainty", "severity", "evidence"}
+        assert (match["component"], match["certainty"], match["severity"]) == (1, "confirmed", "high")
+        assert "1.0.1f" in match["evidence"]["sentence"]
+        assert found["snapshot"] == 1
+
+    def test_nothing_matches_nothing(self, viewer):
+        assert self.match(viewer)["matches"] == []
+        assert self.match(viewer, {"name": "unheard-of", "version": "1"})["matches"] == []
+
+    def test_matches_come_in_the_order_of_the_request(self, viewer):
+        found = self.match(
+            viewer,
+            {"purl": "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1"},
+            openssl("1.0.1f"),
+            {"purl": "pkg:npm/lodash@4.17.10"},
+        )
+        assert [each["component"] for each in found["matches"]] == sorted(
+            each["component"] for each in found["matches"]
+        )
+        assert {each["component"] for each in found["matches"]} == {0, 1, 2}
+
+    @pytest.mark.parametrize(
+        ("body", "place"),
+        [
+            ({"components": [openssl("1"), {"cpe": "x"}]}, "components.1.cpe"),
+            ({"components": {}}, "components"),
+            ({"components": [{"name": "x"}] * 5001}, "components"),
+            ({}, "components"),
+        ],
+    )
+    def test_what_is_wrong_is_422_and_named(self, viewer, body, place):
+        answer = viewer.post(f"{VULNERABILITIES}/match", body)
+        assert answer.status_code == 422
+        assert list(answer.json["errors"]) == [place]
+
+
+@pytest.mark.usefixtures("sample")
+class TestExplain:
+    def explain(self, caller, component, cve_id="CVE-2014-0160", **more):
+        return caller.post(f"{VULNERABILITIES}/explain", {"component": component, "cve_id": cve_id, **more})
+
+    def test_a_match_says_why(self, viewer):
+        answer = self.explain(viewer, openssl("1.0.1f"), "cve-2014-0160")
+        assert answer.status_code == 200, answer.json
+        assert (answer.json["matches"], answer.json["reason"]) == (True, None)
+        assert answer.json["evidence"]["certainty"] == "confirmed"
+        assert answer.json["sentence"] == answer.json["evidence"]["sentence"]
+
+    def test_no_match_says_why_not_and_what_came_close(self, viewer):
+        told = self.explain(viewer, openssl("1.0.1g")).json
+        assert (told["matches"], told["evidence"]) == (False, None)
+        assert told["reason"] == "version_outside"
+        assert told["near_misses"]
+        assert "1.0.1g" in told["sentence"]
+
+    def test_another_product_has_nothing_in_common(self, viewer):
+        told = self.explain(viewer, {"purl": "pkg:npm/lodash@4.17.10"}).json
+        assert told["reason"] == "no_identifier_in_common"
+
+    def test_the_rest_of_the_asset_counts(self, viewer):
+        others = [openssl("1.0.1f")] * 3
+        told = self.explain(viewer, openssl("1.0.1g"), components=others).json
+        assert told["matches"] is False
+
+    def test_a_vulnerability_that_is_not_there_is_404(self, viewer):
+        assert self.explain(viewer, openssl("1"), "CVE-1999-0001").status_code == 404
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"component": "x"},
+            {"component": {"cpe": "x"}},
+            {"cve_id": "x"},
+            {"components": [{}]},
+            {"depth": 1},
+        ],
+    )
+    def test_what_is_wrong_is_422(self, viewer, change):
+        body = {"component": openssl("1"), "cve_id": "CVE-2014-0160", **change}
+        assert viewer.post(f"{VULNERABILITIES}/explain", body).status_code == 422
