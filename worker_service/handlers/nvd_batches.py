@@ -40,6 +40,7 @@ _CONTENT = (
     "version_end_excluding",
 )
 """What makes a criterion: the columns that its id is made from, in the order of its fields."""
+_KEYS = ("product_key", "version_key")
 
 _LEVEL = 1
 """Of Zstandard: level 3 takes half as long again and saves 2 %."""
@@ -201,24 +202,28 @@ def _write(session: Session, changes: Sequence[_Change], number: int) -> None:
 
 
 def _write_criteria(session: Session, records: Iterable[Converted]) -> None:
-    """Write the criteria that are new. Raises Permanent when two different ones have the same id."""
+    """Write the criteria that are new, or are to be found under other keys than before.
+
+    Raises Permanent when two different ones have the same id.
+    """
     distinct = {filed.id: filed for record in records for filed in record.criteria}
     known = _known_criteria(session, distinct)
     rows = []
     for key, filed in sorted(distinct.items()):
-        content = msgspec.structs.astuple(filed.criterion)
-        if key not in known:
-            rows.append((key, *content, filed.product_key, filed.version_key))
-        elif known[key] != content[: len(_CONTENT)]:
-            raise Permanent(f"two criteria have the id {key}: {known[key]} and {content}")
-    columns = ("id", *_CONTENT, "match_criteria_id", "product_key", "version_key")
-    bulk.insert(session, Criterion, columns, rows)
+        *content, match_criteria_id = msgspec.structs.astuple(filed.criterion)
+        row = (*content, filed.product_key, filed.version_key)
+        old = known.get(key, row)
+        if old[: len(content)] != row[: len(content)]:
+            raise Permanent(f"two criteria have the id {key}: {old} and {row}")
+        if key not in known or old != row:
+            rows.append((key, *row, match_criteria_id))
+    bulk.insert(session, Criterion, ("id", *_CONTENT, *_KEYS, "match_criteria_id"), rows, replace=True)
 
 
 def _known_criteria(session: Session, ids: Iterable[int]) -> dict[int, tuple[str | None, ...]]:
-    """The content of those of the criteria that the mirror holds."""
+    """The content and keys of those of the criteria that the mirror holds."""
     table = Criterion.__table__
-    columns = [table.c[name] for name in ("id", *_CONTENT)]
+    columns = [table.c[name] for name in ("id", *_CONTENT, *_KEYS)]
     known: dict[int, tuple[str | None, ...]] = {}
     for chunk in _chunks(sorted(ids)):
         rows: Iterable[Any] = session.execute(sa.select(*columns).where(table.c.id.in_(chunk)))

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from shared.errors import Invalid
-from shared.matching import configurations
-from shared.matching.criterion import Criterion
+from shared.matching import affected, configurations
+from shared.matching.criterion import UNREADABLE, Criterion
 from shared.models.finding import Severity
 from shared.models.mirror import vulnerability_id
 
@@ -157,7 +157,8 @@ def convert(record: bytes, record_digest: bytes) -> Converted:
         raise Invalid(f"no usable lastModified: {cve.last_modified!r}")
     status = _text(cve.vuln_status) or ""
     rejected = status == REJECTED
-    tree, criteria, used = _configurations(_NOTHING if rejected else cve.configurations)
+    tree, criteria = ((), []) if rejected else _tree(cve)
+    used = uses(tree)
     chosen = choose(cve.metrics)
     columns = {
         "id": key,
@@ -165,7 +166,7 @@ def convert(record: bytes, record_digest: bytes) -> Converted:
         "year": int(cve.id[4:8]),
         "status": status,
         "rejected": rejected,
-        "analysed": not rejected and (status in ANALYSED or tree is not None),
+        "analysed": status in ANALYSED or any(not each.cna for each in tree),
         "published": moment(cve.published) or modified,
         "last_modified": modified,
         "severity": chosen.severity,
@@ -178,7 +179,7 @@ def convert(record: bytes, record_digest: bytes) -> Converted:
         "kev_action": _text(cve.kev_action),
         "has_affected": bytes(cve.affected) not in _EMPTY,
         "digest": record_digest,
-        "tree": tree,
+        "tree": configurations.encode(tree) if tree else None,
         "description": _description(cve.descriptions),
     }
     return Converted(columns, criteria, used, _cwes(cve.weaknesses), record)
@@ -227,13 +228,29 @@ def _severity(label: Any, score: float, version: float) -> Severity:
     return Severity.NONE if score == 0 and version >= 3 else Severity.LOW
 
 
-def _configurations(value: msgspec.Raw) -> tuple[bytes | None, list[FiledCriterion], dict[int, bool]]:
-    tree, criteria = configurations.from_record(value)
+def _tree(cve: _Cve) -> tuple[configurations.Tree, list[FiledCriterion]]:
+    """The record's tree with ids in place of numbers; of the CNA's data where the NVD's names nothing that can be compared.
+
+    Decides what `affected.tree_of` decides, with the keys at hand.
+    """
+    tree, filed = _numbered(*configurations.from_record(cve.configurations))
+    readable = {each.id for each in filed if each.product_key != UNREADABLE}
+    if not any(vulnerable and key in readable for key, vulnerable in uses(tree).items()):
+        second, second_filed = _numbered(*affected.from_record(cve.affected))
+        if second_filed:
+            return second, second_filed
+        if filed and not readable:
+            raise Invalid("its configurations name no criterion that can be read")
+    return tree, filed
+
+
+def _numbered(
+    tree: configurations.Tree, criteria: list[Criterion]
+) -> tuple[configurations.Tree, list[FiledCriterion]]:
     if not criteria:
-        return None, [], {}
+        return (), []
     filed = [_file(criterion) for criterion in criteria]
-    tree = configurations.renumber(tree, [each.id for each in filed])
-    return configurations.encode(tree), filed, uses(tree)
+    return configurations.renumber(tree, [each.id for each in filed]), filed
 
 
 def uses(tree: configurations.Tree) -> dict[int, bool]:
@@ -250,8 +267,6 @@ def uses(tree: configurations.Tree) -> dict[int, bool]:
 @functools.lru_cache(maxsize=1 << 16)
 def _file(criterion: Criterion) -> FiledCriterion:
     """Where a criterion goes; most of a feed's uses are of criteria seen shortly before."""
-    if not criterion.criteria:
-        raise Invalid("a criterion without a match string")
     if len(criterion.criteria) > _LONGEST_CRITERIA:
         raise Invalid(f"a criterion has more than {_LONGEST_CRITERIA} characters")
     product_key, version_key = criterion.index_key

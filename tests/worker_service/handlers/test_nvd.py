@@ -257,7 +257,7 @@ def test_records_that_cannot_be_used_are_kept_aside(sessions, tmp_path):
         kept = {each.position: each for each in session.scalars(sa.select(models.Quarantine))}
         assert set(kept) == {1, 2, 3}
         assert (kept[1].key, kept[1].cve_id) == ("CVE-2020-0002", "CVE-2020-0002")
-        assert "without a match string" in kept[1].reason
+        assert "no criterion that can be read" in kept[1].reason
         assert (
             mirror.quarantined_record(session, "CVE-2020-0002")
             == json.dumps({"cve": unusable}, separators=(",", ":")).encode()

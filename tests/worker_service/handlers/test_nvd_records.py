@@ -241,10 +241,10 @@ def test_without_criteria_there_is_no_tree(value):
         (encode(id="CVE-2020-\u0660\u0660\u0660\u0661"), "not a CVE id"),
         (encode(lastModified=None), "no usable lastModified"),
         (encode(lastModified="today"), "no usable lastModified"),
-        (encode(configurations=configuration(match(7))), "without a match string"),
-        (encode(configurations=configuration({})), "without a match string"),
+        (encode(configurations=configuration(match(7))), "no criterion that can be read"),
+        (encode(configurations=configuration({}, match("cpe:/oops"))), "no criterion that can be read"),
         (
-            encode(configurations=configuration(match("cpe:2.3:a:b:" + "c" * 2000))),
+            encode(configurations=configuration(match("cpe:2.3:a:b:" + "c" * 2000 + ":*" * 8))),
             "more than 1024 characters",
         ),
     ],
