@@ -104,19 +104,20 @@ class Bound(NamedTuple):
 
 def bounds(criterion: Criterion, name: cpe.Name) -> list[Bound]:
     """The criterion's range, the name's update joined to the upper bound."""
-    joined = name.version == cpe.ANY and name.update not in {cpe.ANY, cpe.NA}
+    found = []
+    if criterion.version_start_including:
+        found.append(Bound(">=", cpe.unquote(criterion.version_start_including), _AFTER_OR_AT))
+    if criterion.version_start_excluding:
+        found.append(Bound(">", cpe.unquote(criterion.version_start_excluding), _AFTER))
+    joined = name.update not in {cpe.ANY, cpe.NA} and name.version == cpe.ANY
     update = cpe.unquote(name.update) if joined else ""
-    ends = (
-        (">=", criterion.version_start_including, "", frozenset({0, 1})),
-        (">", criterion.version_start_excluding, "", frozenset({1})),
-        ("<=", criterion.version_end_including, update, frozenset({-1, 0})),
-        ("<", criterion.version_end_excluding, update, frozenset({-1})),
-    )
-    return [
-        Bound(symbol, vendor.join(cpe.unquote(text), more), allowed)
-        for symbol, text, more, allowed in ends
-        if text
-    ]
+    if criterion.version_end_including:
+        found.append(
+            Bound("<=", vendor.join(cpe.unquote(criterion.version_end_including), update), _BEFORE_OR_AT)
+        )
+    if criterion.version_end_excluding:
+        found.append(Bound("<", vendor.join(cpe.unquote(criterion.version_end_excluding), update), _BEFORE))
+    return found
 
 
 def criterion_name(criterion: Criterion) -> cpe.Name:
@@ -141,8 +142,8 @@ class PreparedCriterion:
             return
         self.product_key = criterion.criteria if criterion.is_package else product_key(self.name)
         self._version_key = "" if criterion.has_range else version_key(self.name)
-        self._bounds = bounds(criterion, self.name)
-        self._others = [(key, value) for key in _OTHERS if (value := getattr(self.name, key)) != cpe.ANY]
+        self._bounds = bounds(criterion, self.name) if criterion.has_range else []
+        self._others = [] if criterion.criteria.endswith(_NO_OTHERS) else _others(self.name)
 
     def compare(self, identity: Identity) -> tuple[str, ...] | Reason:
         """The attributes that are not stated when the criterion is met, otherwise why it is not."""
@@ -233,5 +234,13 @@ class PreparedCriterion:
             return self._memo.setdefault((scheme.name, version), scheme.key(version))
 
 
+_AFTER_OR_AT, _AFTER = frozenset({0, 1}), frozenset({1})
+_BEFORE_OR_AT, _BEFORE = frozenset({-1, 0}), frozenset({-1})
+_NO_OTHERS = ":*:*:*:*:*:*"
 _OTHERS = ("edition", "language", "sw_edition", "target_sw", "target_hw", "other")
 _COVERS = frozenset({cpe.Relation.SUPERSET, cpe.Relation.EQUAL})
+
+
+def _others(name: cpe.Name) -> list[tuple[str, str]]:
+    """The attributes behind the update that a name states."""
+    return [(key, value) for key in _OTHERS if (value := getattr(name, key)) != cpe.ANY]

@@ -329,49 +329,46 @@ class _Pass:
         self._index = index
 
     def run(self, configuration: Configuration) -> Evaluation:
-        parts = [
-            self._node(node, (self._index, number), configuration.negate)
-            for number, node in enumerate(configuration.nodes)
-        ]
-        value, contributions = _join(parts, configuration.every, configuration.negate, negated=False)
-        return Evaluation(FALSE if value is None else value, tuple(contributions))
+        values: list[int] = []
+        found: list[Contribution] = []
+        for number, node in enumerate(configuration.nodes):
+            self._node(node, (self._index, number), configuration.negate, (values, found))
+        value, found = _join(values, found, configuration, negated=False)
+        return Evaluation(FALSE if value is None else value, tuple(found))
 
-    def _node(self, node: Node, path: Path, negated: bool) -> "_Part":
+    def _node(
+        self, node: Node, path: Path, negated: bool, into: tuple[list[int], list[Contribution]]
+    ) -> None:
+        """Add a node's value, if it has any, and its contributions to those of what it stands in."""
         inside = negated != node.negate
-        parts = [
-            self._operand(operand, (*path, index), inside) for index, operand in enumerate(node.operands)
-        ]
-        parts += [self._node(child, (*path, index), inside) for index, child in enumerate(node.children)]
-        return _join(parts, node.every, node.negate, negated)
+        values: list[int] = []
+        found: list[Contribution] = []
+        for index, operand in enumerate(node.operands):
+            value = self._truth(operand)
+            values.append(value)
+            if value == TRUE and not inside and isinstance(operand, int):
+                found.append(Contribution((*path, index), operand, TRUE))
+        for index, child in enumerate(node.children):
+            self._node(child, (*path, index), inside, (values, found))
+        total, found = _join(values, found, node, negated)
+        if total is not None:
+            into[0].append(total)
+            into[1].extend(found)
 
-    def _operand(self, operand: Operand, path: Path, negated: bool) -> "_Part":
-        value = self._truth(operand)
-        if value == TRUE and not negated and not isinstance(operand, Platform):
-            return value, [Contribution(path, operand, value)]
-        return value, []
 
+def _join(
+    values: list[int], found: list[Contribution], part: Node | Configuration, negated: bool
+) -> tuple[int | None, list[Contribution]]:
+    """AND or OR of values, and what is left of the contributions; a part without operands says nothing.
 
-_Part = tuple[int | None, list[Contribution]]
-
-
-def _join(parts: list[_Part], every: bool, negate: bool, negated: bool) -> _Part:
-    """AND or OR of parts; a part without operands says nothing and is left out.
-
-    `negated` tells whether the whole stands under an odd number of negations, not counting its own.
+    `negated` tells whether the part stands under an odd number of negations, not counting its own.
     """
-    values = [value for value, _ in parts if value is not None]
     if not values:
         return None, []
-    raw = min(values) if every else max(values)
-    found = [each for _, contributions in parts for each in contributions]
-    odd = negated != negate
-    if (
-        every != odd and found
-    ):  # an AND; or an OR under an odd number of negations, which acts as one (De Morgan)
-        limit = TRUE - raw if odd else raw
-        found = [
-            Contribution(each.path, each.criterion, min(each.value, limit))
-            for each in found
-            if limit != FALSE
-        ]
-    return TRUE - raw if negate else raw, found
+    raw = min(values) if part.every else max(values)
+    odd = negated != part.negate
+    limit = TRUE - raw if odd else raw
+    # An AND limits; and so does an OR under an odd number of negations, which acts as one (De Morgan).
+    if part.every != odd and limit != TRUE:
+        found = [] if limit == FALSE else [Contribution(each.path, each.criterion, limit) for each in found]
+    return TRUE - raw if part.negate else raw, found

@@ -90,6 +90,7 @@ _WILD = r"(?:\*|\?++)"
 _VALUE = rf"(?:\\-(?![^:])|{_LITERAL}{_WILD}?+|\*(?:{_LITERAL}{_WILD}?+)?+|\?++(?:{_LITERAL}{_WILD}?+)?+)"
 _CANONICAL_VALUE = re.compile(_VALUE)
 _CANONICAL = re.compile(r"cpe:2\.3:([aoh*\-])" + rf":({_VALUE})" * 10)
+_ESCAPED = re.compile(r"\\(.)")
 _FIELD = re.compile(r"((?:[^:\\]|\\.)*+\\?)(?::|$)", re.DOTALL)
 
 
@@ -121,7 +122,7 @@ def quote(value: str) -> str:
 
 def unquote(value: str) -> str:
     r"""Read an attribute value as plain text: ``12.2\(14\)`` is ``12.2(14)``."""
-    return re.sub(r"\\(.)", r"\1", value)
+    return _ESCAPED.sub(r"\1", value) if "\\" in value else value
 
 
 def _unbind_formatted_string(text: str) -> Name:

@@ -67,10 +67,12 @@ class Criterion(msgspec.Struct, frozen=True, gc=False):
 
 def product_key(name: cpe.Name) -> str:
     """The name's product key, or EVERY_PRODUCT when it is not a single product."""
-    for value in (name.part, name.vendor, name.product):
-        if value == cpe.ANY or cpe.has_wildcards(value):
-            return EVERY_PRODUCT
-    return name.product_key
+    key = name.product_key
+    if ("*" in key or "?" in key) and any(
+        value == cpe.ANY or cpe.has_wildcards(value) for value in (name.part, name.vendor, name.product)
+    ):
+        return EVERY_PRODUCT
+    return key
 
 
 def version_key(name: cpe.Name) -> str:

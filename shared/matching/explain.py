@@ -12,7 +12,7 @@ from shared.matching.configurations import FALSE, Platform, Tree
 from shared.matching.criterion import EVERY_PRODUCT, Criterion
 from shared.matching.evidence import describe_criterion, describe_range, evidence, version_tests
 from shared.matching.identity import Identity
-from shared.matching.match import Candidate, match_candidates, truth_of
+from shared.matching.match import Candidate, match_candidates, truths
 from shared.matching.reason import Reason
 
 
@@ -186,16 +186,13 @@ def _platform_not_met(
 ) -> Explanation:
     """The component meets a criterion, but what stands beside it is false: name those operands."""
     hits = compare_criteria(inventory, criteria)
+    truth = truths(inventory, hits)
     missing = []
     for configuration in tree:
         operands = [operand for _, operand in configurations.operands((configuration,))]
         met = (hits.met.get(operand, ()) for operand in operands if not isinstance(operand, Platform))
         if any(hit.component == index for each in met for hit in each):
-            missing += [
-                _criteria_of(operand, criteria)
-                for operand in operands
-                if truth_of(operand, inventory, hits) == FALSE
-            ]
+            missing += [_criteria_of(operand, criteria) for operand in operands if truth(operand) == FALSE]
     names = _listed(list(dict.fromkeys(missing)))
     return _no(
         Reason.PLATFORM_NOT_MET,

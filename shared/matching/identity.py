@@ -1,7 +1,7 @@
 """Who a component may be in the CPE dictionary: from its CPE names, its package URL or its bare name."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import msgspec
@@ -52,20 +52,23 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     scheme: Scheme
     """The order that the version belongs to."""
 
+    equal: frozenset[str]
+    """The normal forms of the version: version keys of the criteria that name exactly it."""
+
+    bases: frozenset[str]
+    """Those, and the normal forms of the versions that it is an update of."""
+
     ceiling: Certainty
     """The most that a match through this identity can be."""
+
+    open_ceiling: Certainty | None
+    """Instead of `ceiling` for a criterion that names no `target_sw`; None: such a criterion is not met."""
 
     target_sw: frozenset[str] = frozenset()
     """The values of `target_sw` that mean its ecosystem; a criterion that names another is not met.
 
     Empty: the name's own `target_sw` counts.
     """
-
-    open_ceiling: Certainty | None = None
-    """Instead of `ceiling` for a criterion that names no `target_sw`; None: such a criterion is not met."""
-
-    spellings: tuple[str, ...] = ()
-    """Other texts of the same version."""
 
     package: str = ""
     """Instead of `name`: the package URL without version, under which the CNA's data may name it."""
@@ -79,18 +82,6 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     def product_key(self) -> str:
         """The product key of the name."""
         return self.package or product_key(self.name)
-
-    @cached_property
-    def equal(self) -> frozenset[str]:
-        """The normal forms of the version: version keys of the criteria that name exactly it."""
-        texts = (self.version, *self.spellings)
-        return frozenset(vendor.normal(text) for text in texts if text)
-
-    @cached_property
-    def bases(self) -> frozenset[str]:
-        """The normal forms of the versions that it is an update of, and its own."""
-        texts = (self.version, *self.spellings)
-        return self.equal.union(*(vendor.bases(text) for text in texts if text))
 
     def lookup_keys(self) -> Iterable[IndexKey]:
         """The index keys of all criteria that may be met."""
@@ -107,13 +98,9 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
 
 
 def identify(component: Component) -> tuple[Identity, ...]:
-    """Every identity of a component, the strongest first, each product once."""
-    package = _parse(component.purl)
-    found = [*_given(component, package), *_derived(component, package)]
-    if package is not None:
-        found.append(_packaged(component, package))
-    elif not found and component.name:
-        found = _named(component)
+    """Every identity of a component, the strongest first, each once."""
+    subject = _Subject(component)
+    found = [*subject.given(), *subject.derived()] or list(subject.named())
     distinct: dict[tuple[str, str, frozenset[str]], Identity] = {}
     for identity in found:
         distinct.setdefault((identity.label, identity.version, identity.target_sw), identity)
@@ -133,6 +120,117 @@ def lookup_keys(components: Iterable[Component]) -> set[IndexKey]:
     return keys
 
 
+class _Subject:
+    """A component with what its package URL says, while its identities are being found."""
+
+    def __init__(self, component: Component) -> None:
+        self.component = component
+        self.package = _parse(component.purl)
+        self.kind = self.package.type if self.package else ""
+        self.candidates = tuple(purl.candidates(self.package)) if self.package else ()
+        self._versions: dict[str, tuple[str, Scheme, frozenset[str], frozenset[str]]] = {}
+
+    def given(self) -> Iterator[Identity]:
+        """The identities of the CPE names that the inventory gives; a name of no single product is passed over.
+
+        One name is what somebody asserts. Several names of different products beside a package URL are the guesses
+        of a tool, of which at most one is the dictionary's: `likely` at most. Where the package URL has an ecosystem
+        and does not suggest the same name, the two do not agree: one name is `likely`, and one of several guesses is
+        `possible` for criteria that name no ecosystem.
+        """
+        names = list(self._names())
+        guessed = self.package is not None and len({name.product_key for name, _ in names}) > 1
+        suggested = self._suggested()
+        for name, text in names:
+            agrees = suggested is None or name.product_key in suggested
+            sure = LIKELY if guessed or not agrees else CONFIRMED
+            other = purl.is_another_program(self.kind, name)
+            yield self._identity(
+                name,
+                Origin.CPE,
+                text,
+                _version_of(name) or self.component.version or self._package_version(),
+                (sure, None if other else POSSIBLE if guessed and not agrees else sure),
+                purl.target_software(self.kind) if name.target_sw == cpe.ANY else frozenset(),
+            )
+
+    def derived(self) -> Iterator[Identity]:
+        """The identities that the package URL suggests, and the package itself, which only the CNA's data names."""
+        if self.package is None:
+            return
+        version = self._package_version() or self.component.version
+        source = self.component.purl or ""
+        for each in self.candidates:
+            limits = (each.ceiling, each.open_ceiling)
+            yield self._identity(each.name, Origin.PURL, source, version, limits, each.target_sw)
+        itself = self._identity(cpe.Name("a"), Origin.PURL, source, version, (POSSIBLE, POSSIBLE))
+        package = PackageURL(self.package.type, self.package.namespace, self.package.name)
+        yield msgspec.structs.replace(itself, package=package.to_string())
+
+    def named(self) -> Iterator[Identity]:
+        """What its bare name suggests."""
+        product = cpe.quote(self.component.name)
+        if product and cpe.is_value(product):
+            for vendor_name in (product, product + "_project"):
+                name = cpe.Name("a", vendor_name, product)
+                version = self.component.version
+                yield self._identity(name, Origin.NAME, self.component.name, version, (POSSIBLE, POSSIBLE))
+
+    def _names(self) -> Iterator[tuple[cpe.Name, str]]:
+        for text in self.component.cpes:
+            try:
+                name = cpe.parse(text)
+            except cpe.CpeError:
+                continue
+            if product_key(name) != EVERY_PRODUCT:
+                yield name, text
+
+    def _suggested(self) -> frozenset[str] | None:
+        """The products that the package URL itself suggests; None for types that cannot say."""
+        if not purl.has_ecosystem(self.kind):
+            return None
+        return frozenset(each.name.product_key for each in self.candidates if each.open_ceiling is LIKELY)
+
+    def _package_version(self) -> str:
+        return (self.package.version or "") if self.package else ""
+
+    def _identity(
+        self,
+        name: cpe.Name,
+        origin: Origin,
+        source: str,
+        version: str,
+        limits: tuple[Certainty, Certainty | None],
+        target_sw: frozenset[str] = frozenset(),
+    ) -> Identity:
+        at_most = self.component.at_most
+        if self.kind in purl.SYSTEM_TYPES:
+            at_most = weakest(at_most, POSSIBLE)
+        ceiling, open_ceiling = limits
+        return Identity(
+            name,
+            origin,
+            source,
+            *self._version(version),
+            weakest(at_most, ceiling),
+            open_ceiling and weakest(at_most, open_ceiling),
+            target_sw,
+        )
+
+    def _version(self, text: str) -> tuple[str, Scheme, frozenset[str], frozenset[str]]:
+        """The version to compare, its scheme, its normal forms and those of its bases; once for each text."""
+        if text not in self._versions:
+            version, scheme = text, versions.for_purl_type(self.kind)
+            texts = [text, *scheme.spellings(text)] if text else []
+            if self.kind in versions.UPSTREAM and text:
+                # NVD speaks of the author's versions: compare what was packaged, in the vendors' order.
+                version, scheme = versions.UPSTREAM[self.kind](text), versions.VENDOR
+                texts.append(version)
+            equal = frozenset(map(vendor.normal, texts))
+            self._versions[text] = version, scheme, equal, equal.union(*map(vendor.bases, texts))
+        return self._versions[text]
+
+
 def _parse(text: str | None) -> PackageURL | None:
     if not text:
         return None
@@ -142,135 +240,8 @@ def _parse(text: str | None) -> PackageURL | None:
         return None
 
 
-def _given(component: Component, package: PackageURL | None) -> list[Identity]:
-    """The identities of the CPE names that the inventory gives; a name of no single product is passed over.
-
-    One name is what somebody asserts. Several names of different products beside a package URL are the guesses of
-    a tool, of which at most one is the dictionary's: `likely` at most. Where the package URL has an ecosystem and
-    does not suggest the same name, the two do not agree: one name is `likely`, and one of several guesses is
-    `possible` for criteria that name no ecosystem.
-    """
-    names = []
-    for text in component.cpes:
-        try:
-            name = cpe.parse(text)
-        except cpe.CpeError:
-            continue
-        if product_key(name) != EVERY_PRODUCT:
-            names.append((name, text))
-    guessed = package is not None and len({name.product_key for name, _ in names}) > 1
-    suggested = _suggested(package) if names and package else None
-    found = []
-    for name, text in names:
-        agrees = suggested is None or name.product_key in suggested
-        sure = LIKELY if guessed or not agrees else CONFIRMED
-        found.append(
-            _from_cpe(name, text, component, package, (sure, POSSIBLE if guessed and not agrees else sure))
-        )
-    return found
-
-
-def _suggested(package: PackageURL) -> frozenset[str] | None:
-    """The products that the package URL itself suggests; None for types that cannot say."""
-    if not purl.has_ecosystem(package.type):
-        return None
-    found = purl.candidates(package)
-    return frozenset(each.name.product_key for each in found if each.open_ceiling is LIKELY)
-
-
-def _from_cpe(
-    name: cpe.Name,
-    text: str,
-    component: Component,
-    package: PackageURL | None,
-    limits: tuple[Certainty, Certainty],
-) -> Identity:
-    """An identity of a given name; the limits are `ceiling` and `open_ceiling`."""
-    version = _version_of(name) or component.version or (package.version if package else "") or ""
-    purl_type = package.type if package else ""
-    at_most = weakest(component.at_most, POSSIBLE) if purl_type in purl.SYSTEM_TYPES else component.at_most
-    ceiling, open_ceiling = (weakest(at_most, limit) for limit in limits)
-    target_sw = purl.target_software(purl_type) if name.target_sw == cpe.ANY else frozenset()
-    other = purl.is_another_program(purl_type, name)
-    return _identity(
-        name, Origin.CPE, text, version, purl_type, ceiling, target_sw, None if other else open_ceiling
-    )
-
-
 def _version_of(name: cpe.Name) -> str:
     if name.version in {cpe.ANY, cpe.NA} or cpe.has_wildcards(name.version):
         return ""
     update = "" if name.update in {cpe.ANY, cpe.NA} else cpe.unquote(name.update)
     return vendor.join(cpe.unquote(name.version), update)
-
-
-def _derived(component: Component, package: PackageURL | None) -> list[Identity]:
-    if package is None:
-        return []
-    version = package.version or component.version or ""
-    return [
-        _identity(
-            candidate.name,
-            Origin.PURL,
-            component.purl or "",
-            version,
-            package.type,
-            weakest(component.at_most, candidate.ceiling),
-            candidate.target_sw,
-            candidate.open_ceiling and weakest(component.at_most, candidate.open_ceiling),
-        )
-        for candidate in purl.candidates(package)
-    ]
-
-
-def _packaged(component: Component, package: PackageURL) -> Identity:
-    """The package itself, which only the CNA's data names."""
-    name = PackageURL(package.type, package.namespace, package.name).to_string()
-    version = package.version or component.version or ""
-    found = _identity(
-        cpe.Name("a"),
-        Origin.PURL,
-        component.purl or "",
-        version,
-        package.type,
-        POSSIBLE,
-        frozenset(),
-        POSSIBLE,
-    )
-    return msgspec.structs.replace(found, package=name)
-
-
-def _named(component: Component) -> list[Identity]:
-    product = cpe.quote(component.name)
-    return [
-        _identity(
-            cpe.Name("a", owner, product),
-            Origin.NAME,
-            component.name,
-            component.version,
-            "",
-            POSSIBLE,
-            frozenset(),
-            POSSIBLE,
-        )
-        for owner in (product, product + "_project")
-        if product and cpe.is_value(product)
-    ]
-
-
-def _identity(  # noqa: PLR0913, PLR0917 - the one place where identities are made
-    name: cpe.Name,
-    origin: Origin,
-    source: str,
-    version: str,
-    purl_type: str,
-    ceiling: Certainty,
-    target_sw: frozenset[str],
-    open_ceiling: Certainty | None,
-) -> Identity:
-    scheme = versions.for_purl_type(purl_type)
-    spellings = scheme.spellings(version) if version else ()
-    if purl_type in versions.UPSTREAM and version:
-        # NVD speaks of the author's versions: compare what was packaged, in the vendors' order.
-        spellings, version, scheme = (version,), versions.UPSTREAM[purl_type](version), versions.VENDOR
-    return Identity(name, origin, source, version, scheme, ceiling, target_sw, open_ceiling, spellings)

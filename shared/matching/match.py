@@ -17,7 +17,7 @@ inventory. A vulnerability with no met vulnerable criterion never matches, negat
 could be said to be affected: so candidates need only be sought through criteria that are met.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 
 import msgspec
 
@@ -31,10 +31,12 @@ from shared.matching.configurations import (
     UNKNOWN,
     Configuration,
     Contribution,
+    Node,
     Operand,
     Path,
     Platform,
     Tree,
+    Truth,
 )
 from shared.matching.criterion import Criterion
 from shared.matching.identity import Origin
@@ -75,14 +77,15 @@ def match(
 
 def match_candidates(inventory: Inventory, hits: Hits, candidates: Iterable[Candidate]) -> Iterator[Match]:
     """Evaluate candidates' configurations, given which criteria are met."""
+    truth = truths(inventory, hits)
     for candidate in candidates:
         tree = candidate.tree
         if isinstance(tree, bytes):
             tree = configurations.decode(tree)
         best: dict[int, Match] = {}
         for index, configuration in enumerate(tree):
-            for reason in _reasons(inventory, hits, configuration, index):
-                unknown = _unknown(configuration, inventory, hits) if reason.value == UNKNOWN else ()
+            for reason in _reasons(hits, truth, configuration, index):
+                unknown = _unknown(configuration, truth) if reason.value == UNKNOWN else ()
                 for hit in hits.met[reason.criterion]:
                     found = Match(
                         hit.component,
@@ -110,40 +113,43 @@ def _is_better(found: Match, known: Match) -> bool:
     return found.hit.identity.origin is Origin.CPE and known.hit.identity.origin is not Origin.CPE
 
 
-def truth_of(operand: Operand, inventory: Inventory, hits: Hits) -> int:
-    """FALSE, UNKNOWN or TRUE, by the rules above."""
-    number = operand.criterion if isinstance(operand, Platform) else operand
-    if number in hits.met:
-        return TRUE
-    if number in hits.undecided:
-        return UNKNOWN
-    if not isinstance(operand, Platform):
-        return FALSE
-    if number in hits.unnamed:
-        return UNKNOWN
-    if operand.product_key in inventory.by_product:
-        return FALSE
-    part = operand.product_key[:1]
-    return FALSE if part in {"o", "h"} and part in inventory.parts else UNKNOWN
+def truths(inventory: Inventory, hits: Hits) -> Truth:
+    """FALSE, UNKNOWN or TRUE for an operand, by the rules above."""
+    met, undecided = hits.met, hits.undecided
+
+    def truth(operand: Operand) -> int:
+        if isinstance(operand, int):
+            return TRUE if operand in met else UNKNOWN if operand in undecided else FALSE
+        if operand.criterion in met:
+            return TRUE
+        if operand.criterion in undecided or operand.criterion in hits.unnamed:
+            return UNKNOWN
+        if operand.product_key in inventory.by_product:
+            return FALSE
+        part = operand.product_key[:1]
+        return FALSE if part in _PLATFORM_PARTS and part in inventory.parts else UNKNOWN
+
+    return truth
 
 
-def _reasons(
-    inventory: Inventory, hits: Hits, configuration: Configuration, index: int
-) -> Sequence[Contribution]:
+_PLATFORM_PARTS = frozenset({"o", "h"})
+
+
+def _reasons(hits: Hits, truth: Truth, configuration: Configuration, index: int) -> Sequence[Contribution]:
     """The met criteria that make the configuration true, or leave it unknown."""
     met = hits.met
     if _is_flat(configuration):
         operands = configuration.nodes[0].operands
-        return [
-            Contribution((index, 0, position), operand, TRUE)
-            for position, operand in enumerate(operands)
-            if operand in met and isinstance(operand, int)
-        ]
-    if not any(operand in met for _, operand in configurations.operands((configuration,))):
+        found = met.keys() & operands  # platform operands are never equal to an id
+        return [Contribution((index, 0, operands.index(each)), each, TRUE) for each in sorted(found)]
+    if not any(_touches(node, met.keys()) for node in configuration.nodes):
         return ()
-    return configurations.evaluate(
-        configuration, lambda operand: truth_of(operand, inventory, hits), index
-    ).contributions
+    return configurations.evaluate(configuration, truth, index).contributions
+
+
+def _touches(node: Node, met: KeysView[int]) -> bool:
+    """Whether a node holds a vulnerable criterion that is met."""
+    return not met.isdisjoint(node.operands) or any(_touches(child, met) for child in node.children)
 
 
 def _is_flat(configuration: Configuration) -> bool:
@@ -154,11 +160,11 @@ def _is_flat(configuration: Configuration) -> bool:
     return not (node.every or node.negate or node.children)
 
 
-def _unknown(configuration: Configuration, inventory: Inventory, hits: Hits) -> tuple[Platform, ...]:
+def _unknown(configuration: Configuration, truth: Truth) -> tuple[Platform, ...]:
     return tuple(
         operand
         for _, operand in configurations.operands((configuration,))
-        if isinstance(operand, Platform) and truth_of(operand, inventory, hits) == UNKNOWN
+        if isinstance(operand, Platform) and truth(operand) == UNKNOWN
     )
 
 
@@ -179,4 +185,4 @@ def _is_open(hit: Hit) -> bool:
     return hit.criterion.is_package or hit.criterion.criteria.split(":")[-3] in {"*", "-"}
 
 
-__all__ = ["FALSE", "TRUE", "UNKNOWN", "Candidate", "Match", "match", "match_candidates", "truth_of"]
+__all__ = ["FALSE", "TRUE", "UNKNOWN", "Candidate", "Match", "match", "match_candidates", "truths"]

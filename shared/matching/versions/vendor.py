@@ -56,6 +56,7 @@ _UPDATE_WORDS = frozenset(PRE_RELEASE) | {"p", "sp", "update", "u", "fp", "sr", 
 
 _MAX_LENGTH = 256
 _DOTTED = re.compile(r"\d+(?:\.\d+)*")
+_PLAIN = re.compile(r"\d{1,7}(?:\.\d{1,18}){0,9}")
 _PREFIX = re.compile(r"\A[^a-z0-9~]*(?:(?:v|ver|version)[^a-z0-9~]*(?=\d))?")
 _DATE = re.compile(r"\A((?:19[89]|20\d)\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _RUN = re.compile(r"(\d+)|([a-z]+)|(~)")
@@ -103,6 +104,8 @@ def bases(version: str) -> tuple[str, ...]:
 def key(version: str) -> Key | None:
     """The sort key, or None when the version has no place in any order."""
     text = version.strip().lower()
+    if _PLAIN.fullmatch(text):
+        return Key("", (*_strip([(3, int(number), "") for number in text.split(".")]), _END))
     runs = _runs(text)
     if not any(kind == 3 for kind, _, _ in runs) or _HASH.fullmatch(text):
         return None
