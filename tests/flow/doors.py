@@ -46,10 +46,11 @@ def ask_for(sessions: Sessions, mode: str = "sleep", seconds: float = 0.0, **how
 
 
 def work(work: Work, mode: str, seconds: float) -> Effect:
-    if mode != "noop":
-        with database.transaction(work.sessions) as session:
-            row = {"task_id": work.task_id, "at": time.time(), "pid": os.getpid()}
-            session.execute(sa.insert(STARTED), [row])
+    if mode == "noop":
+        return lambda _session: None
+    with database.transaction(work.sessions) as session:
+        row = {"task_id": work.task_id, "at": time.time(), "pid": os.getpid()}
+        session.execute(sa.insert(STARTED), [row])
     MODES[mode](work, seconds)
     row = {"task_id": work.task_id, "epoch": work.epoch}
     return lambda session: session.execute(sa.insert(DONE), [row]) and None

@@ -4,7 +4,6 @@ import datetime as dt
 import shutil
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -185,13 +184,12 @@ class Tasks(RuleBasedStateMachine):
             assert (row.state == TaskState.SUCCESS) == (len(model.effects) == 1)
 
 
-@pytest.mark.timeout(60)
 def test_any_order_of_transitions(sqlite_template, tmp_path):
     path = tmp_path / "stateful.sqlite3"
     shutil.copyfile(sqlite_template, path)
     Tasks.engine = database.make_engine(f"sqlite:///{path}")
     steps = settings(
-        max_examples=40,
+        max_examples=30,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -1,0 +1,120 @@
+"""What the steps of one mirroring task share: its work, its sources, its row in `sync`."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import database, doorbell
+from shared.models.mirror import Sync, SyncKind, SyncState
+from worker_service.clients.allowance import WITH_KEY, WITHOUT_KEY, Allowance, Limit
+from worker_service.clients.http import Caller, Patience, Troubles
+from worker_service.clients.nvd_api import PAGE_SIZE, NvdApi
+from worker_service.clients.nvd_feed_files import NvdFeedFiles
+
+if TYPE_CHECKING:
+    from worker_service.tasks import Work
+
+OFF = "off"
+"""As an address: this source is not to be asked."""
+SLICE = 0.25
+"""Seconds after which a wait looks whether the task was cancelled."""
+REDIS_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the sources are asked: as the NVD wants it, or in a hurry by a test with an upstream of its own."""
+
+    patience: Patience = field(default_factory=Patience)
+    page_size: int = PAGE_SIZE
+    limit: Limit | None = None
+    """None: the NVD's own, by whether there is a key."""
+    slice: float = SLICE
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt of a mirroring task."""
+
+    work: "Work"
+    sync_id: int
+    api: NvdApi | None
+    """None when it is switched off."""
+    feeds: NvdFeedFiles | None
+    troubles: Troubles
+
+    def note(self, change: Callable[[Session, Sync], None] = lambda _session, _sync: None) -> None:
+        """Write into the sync's row now, together with the troubles so far."""
+        with self.work.transaction() as session:
+            sync = session.get_one(Sync, self.sync_id)
+            change(session, sync)
+            self.note_troubles(session)
+
+    def note_troubles(self, session: Session) -> None:
+        """Add the troubles since the last time to the sync's row, in the caller's transaction."""
+        if fresh := self.troubles.drain():
+            sync = session.get_one(Sync, self.sync_id)
+            counts = dict(sync.troubles or {})
+            for text, count in fresh.items():
+                counts[text] = counts.get(text, 0) + count
+            sync.troubles = counts
+
+
+def open_run(work: "Work", kind: SyncKind, tuning: Tuning) -> Run:
+    """Begin, or go on with what an earlier attempt began."""
+    troubles = Troubles()
+    api, feeds = _api(work, troubles, tuning), _feeds(work, troubles, tuning)
+    source = ", ".join(each.url for each in (api, feeds) if each is not None)
+    with work.transaction() as session:
+        sync_id = begin_sync(session, work.task_id, kind, source or "nowhere")
+    return Run(work, sync_id, api, feeds, troubles)
+
+
+def begin_sync(session: Session, task_id: uuid.UUID, kind: SyncKind, source: str) -> int:
+    """The sync of this task: a new one, or the one that an earlier attempt left."""
+    sync = session.scalar(sa.select(Sync).where(Sync.task_id == task_id))
+    if sync is None:
+        sync = Sync(kind=kind, task_id=task_id, started_at=database.now(session))
+        session.add(sync)
+    sync.source, sync.state, sync.finished_at = source, SyncState.RUNNING, None
+    session.flush()
+    return sync.id
+
+
+def _api(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdApi | None:
+    settings = work.settings
+    if settings.nvd_api_url == OFF:
+        return None
+    key = settings.nvd_api_key.get_secret_value() if settings.nvd_api_key else None
+    caller = _caller("the NVD API", work, troubles, tuning)
+    limit = tuning.limit or (WITH_KEY if key else WITHOUT_KEY)
+    client = doorbell.connect(settings.redis_url, REDIS_SECONDS)
+    allowance = Allowance(limit, client, f"nvd:{settings.nvd_api_url}", caller.pause)
+    return NvdApi(settings.nvd_api_url, caller, allowance, key, tuning.page_size)
+
+
+def _feeds(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdFeedFiles | None:
+    settings = work.settings
+    if settings.nvd_feed_url == OFF:
+        return None
+    caller = _caller("the NVD's feeds", work, troubles, tuning)
+    return NvdFeedFiles(settings.nvd_feed_url, caller, settings.data_dir / "feeds")
+
+
+def _caller(party: str, work: "Work", troubles: Troubles, tuning: Tuning) -> Caller:
+    def pause(seconds: float) -> None:
+        """Wait, in slices between which a cancel is noticed."""
+        until = time.monotonic() + seconds
+        while True:
+            work.raise_if_cancelled()
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, tuning.slice))
+
+    return Caller(party, pause, troubles, tuning.patience)

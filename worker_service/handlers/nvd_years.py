@@ -1,0 +1,146 @@
+"""The upstream's feeds as a source: every year whose `.meta` changed, verified, then imported like any file."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from shared import database
+from shared.errors import Permanent, Transient
+from shared.models.coverage import FeedState, ProvenRange
+from worker_service.clients.nvd_feed_files import Meta, NvdFeedFiles
+from worker_service.clients.nvd_text import moment
+from worker_service.handlers import nvd_coverage, nvd_files, nvd_records
+from worker_service.handlers.nvd_run import Run
+
+FIRST_YEAR = 2002
+"""The feed of 2002 holds the years before as well."""
+MODIFIED = "modified"
+MODIFIED_REACH = dt.timedelta(days=7)
+"""The feed `modified` holds the last eight days (https://nvd.nist.gov/vuln/data-feeds); a day is left for clocks."""
+SOURCE = "NVD feeds"
+
+
+@dataclass(frozen=True)
+class _Feed:
+    name: str
+    meta: Meta
+
+
+def read_years(run: Run, feeds: NvdFeedFiles, *, everything: bool = False) -> None:
+    """Read every yearly feed that changed (all of them if `everything`), and prove what they cover.
+
+    Raises Transient or Permanent when one of them cannot be had; what was imported before stays.
+    """
+    metas = _metas(run, feeds)
+    known = {} if everything else _known(run)
+    fresh = [feed for feed in metas if known.get(feed.name) != _known_as(feed.meta)]
+    size = sum(feed.meta.size for feed in fresh) // 1024
+    done = 0
+    for feed in fresh:
+        _read(run, feeds, feed, (done, size), again=everything)
+        done += feed.meta.size // 1024
+    with run.work.transaction() as session:
+        _prove_years(session, run, [feed.name for feed in metas])
+
+
+def read_modified(run: Run, feeds: NvdFeedFiles, watermark: dt.datetime) -> bool:
+    """Read the feed of the last days; False when it does not reach back to the watermark."""
+    meta = feeds.meta(MODIFIED)
+    if meta is None or meta.last_modified - MODIFIED_REACH > watermark:
+        return False
+    if _known(run).get(MODIFIED) != _known_as(meta):
+        _read(run, feeds, _Feed(MODIFIED, meta), (0, meta.size // 1024))
+    with run.work.transaction() as session:
+        state = session.get_one(FeedState, MODIFIED)
+        state.checked_at = database.now(session)
+        since = state.written_at - MODIFIED_REACH
+        nvd_coverage.prove(
+            session,
+            ProvenRange(
+                since=since, until=state.written_at, total=state.total, source=SOURCE, sync_id=run.sync_id
+            ),
+        )
+    return True
+
+
+def _metas(run: Run, feeds: NvdFeedFiles) -> list[_Feed]:
+    """The `.meta` of every year; this year's feed may not be there yet."""
+    with run.work.reading() as session:
+        this_year = database.now(session).year
+    names = [str(year) for year in range(FIRST_YEAR, this_year + 1)]
+    found = []
+    for index, name in enumerate(names):
+        run.work.progress("feeds: looking", index, len(names))
+        meta = feeds.meta(name)
+        if meta is not None:
+            found.append(_Feed(name, meta))
+        elif name != str(this_year):
+            raise Permanent(f"The NVD's feeds lack the year {name}; is NVD_FEED_URL right?")
+    return found
+
+
+def _known(run: Run) -> dict[str, str]:
+    with run.work.reading() as session:
+        return {
+            row.name: row.known_as for row in session.execute(sa.select(FeedState.name, FeedState.known_as))
+        }
+
+
+def _known_as(meta: Meta) -> str:
+    return f"{meta.sha256}:{nvd_records.CONVERSION.decode()}"
+
+
+def _read(
+    run: Run, feeds: NvdFeedFiles, feed: _Feed, so_far: tuple[int, int], *, again: bool = False
+) -> None:
+    """Fetch, verify and import one feed; `so_far` says how many kilobytes of how many all of them are."""
+    done, size = so_far
+
+    def report(position: int, total: int | None) -> None:
+        share = feed.meta.size // 1024 * position // total if total else 0
+        run.work.progress("feeds: importing", done + share, size)
+
+    run.work.progress("feeds: importing", done, size)
+    fetched = feeds.fetch(feed.name)
+    if fetched is None:
+        raise Transient(f"The feed {feed.name} was there a moment ago and is not any more.")
+    meta, path = fetched
+    assert path is not None  # noqa: S101  # no digest was given as known
+    imported = nvd_files.import_file(run.work, path, run.sync_id, report, again=again)
+    with run.work.transaction() as session:
+        run.note_troubles(session)
+        _note(session, feed.name, meta, imported)
+    path.unlink(missing_ok=True)
+
+
+def _note(session: Session, name: str, meta: Meta, imported: nvd_files.Imported) -> None:
+    """The feed is in the mirror, to its last record."""
+    head = imported.head
+    position, _ = nvd_files.complete(session, imported.key)
+    if head.total is not None and position != head.total:
+        raise Transient(f"The feed {name} announces {head.total} records and holds {position}.")
+    now = database.now(session)
+    # The feed's own time stamp has no zone and is hours behind UTC; the earlier of the two is safe.
+    written = min(meta.last_modified, moment(head.timestamp) or meta.last_modified)
+    state = FeedState(
+        name=name,
+        known_as=_known_as(meta),
+        total=position,
+        written_at=written,
+        imported_at=now,
+        checked_at=now,
+    )
+    session.merge(state)
+
+
+def _prove_years(session: Session, run: Run, names: list[str]) -> None:
+    states = session.scalars(sa.select(FeedState).where(FeedState.name.in_(names))).all()
+    now = database.now(session)
+    for state in states:
+        state.checked_at = now
+    until, total = min(state.written_at for state in states), sum(state.total for state in states)
+    proven = ProvenRange(since=None, until=until, total=total, source=SOURCE, sync_id=run.sync_id)
+    nvd_coverage.prove(session, proven)
+    nvd_coverage.note_total(session, total, until)
