@@ -46,25 +46,25 @@ def backoff(attempt: int) -> float:
 def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta) -> Task | None:
     """Take a due task for `worker`; None when there is nothing to claim (done, taken, revoked, not due, locked)."""
     now = database.now(session)
-    try:
-        with session.begin_nested():
-            task = _compare_and_set(
-                session,
-                (Task.id == task_id, Task.state.in_(WAITING), Task.run_after <= now),
-                state=TaskState.STARTED,
-                attempt=Task.attempt + 1,
-                epoch=Task.epoch + 1,
-                worker=worker,
-                lease_until=now + lease,
-                started_at=now,
-                stage=None,
-                current=None,
-                total=None,
-            )
-    except (
-        IntegrityError
-    ):  # uq_task_lock_key: another task holds the lock, and rings for this one when it lets go
-        return None
+    due = (Task.id == task_id, Task.state.in_(WAITING), Task.run_after <= now)
+    values = {
+        "state": TaskState.STARTED,
+        "attempt": Task.attempt + 1,
+        "epoch": Task.epoch + 1,
+        "worker": worker,
+        "lease_until": now + lease,
+        "started_at": now,
+        "stage": None,
+        "current": None,
+        "total": None,
+    }
+    task = _compare_and_set(session, (*due, Task.lock_key.is_(None)), **values)
+    if task is None:  # most need no lock, and so no savepoint
+        try:
+            with session.begin_nested():
+                task = _compare_and_set(session, (*due, Task.lock_key.is_not(None)), **values)
+        except IntegrityError:  # uq_task_lock_key: who holds the lock rings for this one when it lets go
+            return None
     if task is not None:
         _follow(session, task)
     return task
