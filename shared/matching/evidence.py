@@ -40,7 +40,7 @@ def evidence(match: Match) -> dict[str, Any]:
     tests, scheme = version_tests(hit.criterion, hit.identity)
     return {
         "certainty": match.certainty.value,
-        "sentence": sentence(match),
+        "sentence": _sentence(match, tests, scheme),
         "criterion": {"id": match.criterion_id, **describe_criterion(hit.criterion)},
         "path": configurations.spell(match.path, cna=match.cna),
         "identifier": {
@@ -60,10 +60,14 @@ def evidence(match: Match) -> dict[str, Any]:
 
 def sentence(match: Match) -> str:
     """The evidence of a match as one English sentence."""
+    return _sentence(match, *version_tests(match.hit.criterion, match.hit.identity))
+
+
+def _sentence(match: Match, tests: list[str], scheme: str) -> str:
+    """The sentence, the comparisons of versions at hand: they cost more than all the rest."""
     hit = match.hit
     identity = hit.identity
     subject = f"{_product(identity)} {identity.version}".strip()
-    tests, scheme = version_tests(hit.criterion, identity)
     because = (
         f" ({' and '.join(tests)}; version order: {scheme})" if hit.criterion.has_range and tests else ""
     )
