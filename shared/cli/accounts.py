@@ -26,7 +26,9 @@ def user() -> None:
 @user.command("create")
 @click.argument("email")
 @click.option("--name", default="", help="Shown to others; the address if left out.")
-@click.option("--role", type=click.Choice(list(Role)), default=Role.VIEWER, show_default=True)
+@click.option(
+    "--role", type=click.Choice([each.value for each in Role]), default=Role.VIEWER.value, show_default=True
+)
 @click.option(
     "--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when left out."
 )
