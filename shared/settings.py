@@ -6,6 +6,9 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
+NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
+
 
 class Settings(BaseSettings):
     """What can be set, with its default. Variables bear the name in `validation_alias`; `.env` is read too.
@@ -46,6 +49,14 @@ class Settings(BaseSettings):
     """How often a scheduler sweeps."""
     token_days: int = Field(30, ge=1, validation_alias="VEDETTE_TOKEN_DAYS")
     """How long a token from POST /auth/login lives."""
+    nvd_api_key: SecretStr | None = Field(None, validation_alias="NVD_API_KEY")
+    """Raises the NVD's allowance from 5 requests in 30 s to 50."""
+    nvd_api_url: str = Field(NVD_API, validation_alias="NVD_API_URL")
+    """The API 2.0 to mirror from: the NVD's, or another Vedette's; `off` when it is not to be asked."""
+    nvd_feed_url: str = Field(NVD_FEEDS, validation_alias="NVD_FEED_URL")
+    """The folder with the 2.0 feeds to mirror from; `off` when it is not to be asked."""
+    nvd_stale_after: float = Field(24.0, gt=0, validation_alias="NVD_STALE_AFTER")
+    """Hours without a new record after which the mirror counts as stale."""
     max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")
     """Largest SBOM, unpacked, in bytes; also the largest request body."""
     log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")

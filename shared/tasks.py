@@ -34,22 +34,38 @@ class Contract:
     arguments: frozenset[str]
     priority: int = 50
     """Smaller is more urgent."""
+    dedupe_key: str | None = None
+    """While one that bears it has not ended, asking again gives that one; None: each is asked for on its own."""
+    lock_key: str | None = None
+    """Tasks that bear the same are never worked on at once."""
 
 
 QUEUES = ("default", "scans", "notifications")
 """Every queue; each can have a worker container of its own."""
 
 EXECUTE_VULNERABILITY_SCAN = "execute_vulnerability_scan"
+SYNC_NVD_UPDATES = "sync_nvd_updates"
 IMPORT_NVD_FEED = "import_nvd_feed"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
 CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
 
+MIRROR = "mirror"
+"""The lock of all tasks that write into the mirror."""
+
 CONTRACTS: dict[str, Contract] = {
     contract.name: contract
     for contract in (
         Contract(EXECUTE_VULNERABILITY_SCAN, "scans", frozenset({"run_id"})),
-        Contract(IMPORT_NVD_FEED, "default", frozenset({"path"}), priority=70),
+        Contract(
+            SYNC_NVD_UPDATES,
+            "default",
+            frozenset({"days_back", "full"}),
+            priority=60,
+            dedupe_key="nvd_sync",
+            lock_key=MIRROR,
+        ),
+        Contract(IMPORT_NVD_FEED, "default", frozenset({"path"}), priority=70, lock_key=MIRROR),
         Contract(
             SEND_NOTIFICATION,
             "notifications",
@@ -72,7 +88,7 @@ CONTRACTS: dict[str, Contract] = {
 
 @dataclass(frozen=True)
 class Asking:
-    """How a piece of work is to be done, beside what it is."""
+    """How a piece of work is to be done, beside what it is. What is left out is as its contract says."""
 
     priority: int | None = None
     run_after: dt.datetime | None = None
@@ -101,12 +117,12 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         priority=contract.priority if how.priority is None else how.priority,
         state=TaskState.PENDING,
         run_after=how.run_after or now,
-        dedupe_key=how.dedupe_key,
-        lock_key=how.lock_key,
+        dedupe_key=how.dedupe_key or contract.dedupe_key,
+        lock_key=how.lock_key or contract.lock_key,
         asked_by=how.asked_by,
         created_at=now,
     )
-    if how.dedupe_key is None:
+    if task.dedupe_key is None:
         session.add(task)
         session.flush()
     elif (standing := _add_unless_asked(session, task)) is not task:

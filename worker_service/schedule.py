@@ -31,7 +31,10 @@ class Job:
     arguments: dict[str, Any]
 
 
-TIMETABLE = (Job("15 3 * * *", tasks.CLEANUP_OLD_NOTIFICATIONS, {"days_old": 30}),)
+TIMETABLE = (
+    Job("40 */6 * * *", tasks.SYNC_NVD_UPDATES, {"days_back": 7, "full": False}),
+    Job("15 3 * * *", tasks.CLEANUP_OLD_NOTIFICATIONS, {"days_old": 30}),
+)
 
 
 def declare(broker: dramatiq.Broker, sessions: Sessions) -> None:
@@ -48,7 +51,7 @@ def declare(broker: dramatiq.Broker, sessions: Sessions) -> None:
 
 
 def _asker(sessions: Sessions, job: Job) -> Callable[[], None]:
-    key = f"periodic:{job.contract}"
+    key = tasks.CONTRACTS[job.contract].dedupe_key or f"periodic:{job.contract}"
 
     def ask_for_it() -> None:
         with database.transaction(sessions) as session:

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from shared import database
 from shared.errors import Cancelled, Conflict, LeaseLost
-from shared.lifecycle import run
+from shared.lifecycle import run, sync
 from shared.models.base import Document
 from shared.models.task import ACTIVE, WAITING, Task, TaskState
-from shared.tasks import EXECUTE_VULNERABILITY_SCAN, ring_after_commit
+from shared.tasks import EXECUTE_VULNERABILITY_SCAN, MIRROR, ring_after_commit
 
 MAX_ATTEMPTS = 4
 """The first attempt and three retries."""
@@ -297,3 +297,5 @@ def _follow(session: Session, task: Task) -> None:
     session.flush()
     if task.name == EXECUTE_VULNERABILITY_SCAN:
         run.follow(session, task)
+    elif task.lock_key == MIRROR:
+        sync.follow(session, task)

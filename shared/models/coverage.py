@@ -89,8 +89,8 @@ class FeedState(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     """A year, or `modified`."""
-    sha256: Mapped[str]
-    """Of its uncompressed JSON, from its `.meta`; '' when it came as a file without one."""
+    known_as: Mapped[str]
+    """SHA-256 of its uncompressed JSON, as in its `.meta`, and the version of the conversion."""
     total: Mapped[int]
     """Records in it, all of which the mirror has read."""
     written_at: Mapped[dt.datetime]

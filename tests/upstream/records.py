@@ -6,7 +6,7 @@ from typing import Any
 
 Record = dict[str, Any]
 
-FIRST_YEAR = 2002
+OLDEST = 2002
 _PRODUCTS = ("httpd", "kernel", "openssl", "viewer", "gateway", "ledger", "browser", "queue")
 
 
@@ -21,7 +21,7 @@ def make_records(seed: int, count: int, until: dt.datetime) -> list[Record]:
     records = []
     for number in range(count):
         modified = until - dt.timedelta(seconds=chance.randrange(60, 2 * 365 * 86_400))
-        year = chance.randrange(FIRST_YEAR, until.year + 1)
+        year = chance.randrange(OLDEST, until.year + 1)
         records.append(make_record(f"CVE-{year}-{number + 1:04}", modified, chance))
     return records
 
@@ -96,5 +96,6 @@ def without_cpe_match(record: Record) -> Record:
 
 
 def unusable(record: Record) -> Record:
-    """The record with configurations that nobody can evaluate: a case for the quarantine."""
-    return record | {"configurations": [{"nodes": [{"operator": "OR", "cpeMatch": [{"criteria": 7}]}]}]}
+    """The record with configurations of which nothing can be read: a case for the quarantine."""
+    nodes = [{"operator": "OR", "cpeMatch": [{"vulnerable": True, "criteria": "what"}]}]
+    return record | {"vulnStatus": "Analyzed", "configurations": [{"nodes": nodes}]}

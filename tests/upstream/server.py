@@ -20,9 +20,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.upstream.faults import Answer, Fault
-from tests.upstream.records import FIRST_YEAR, Record, text
+from tests.upstream.records import Record, text
 
-START = dt.datetime(2026, 3, 15, 12, 0, tzinfo=dt.UTC)
+START = dt.datetime(dt.datetime.now(dt.UTC).year, 3, 15, 12, 0, tzinfo=dt.UTC)
+"""What its clock shows first. The year is the real one, since mirrors ask for the feeds up to theirs."""
+FIRST_YEAR = START.year - 2
+"""Its oldest feed, which holds the years before as well."""
 API = "/rest/json/cves/2.0"
 FEEDS = "/feeds/json/cve/2.0"
 _FEED = re.compile(rf"{FEEDS}/nvdcve-2\.0-(\d{{4}}|modified|recent)\.(meta|json\.gz)")

@@ -19,6 +19,8 @@ from worker_service.clients.nvd_feed_files import NvdFeedFiles
 if TYPE_CHECKING:
     from worker_service.tasks import Work
 
+FIRST_YEAR = 2002
+"""Of the NVD's oldest feed, which holds the years before as well."""
 OFF = "off"
 """As an address: this source is not to be asked."""
 SLICE = 0.25
@@ -35,6 +37,7 @@ class Tuning:
     limit: Limit | None = None
     """None: the NVD's own, by whether there is a key."""
     slice: float = SLICE
+    first_year: int = FIRST_YEAR
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Run:
     """None when it is switched off."""
     feeds: NvdFeedFiles | None
     troubles: Troubles
+    tuning: Tuning
 
     def note(self, change: Callable[[Session, Sync], None] = lambda _session, _sync: None) -> None:
         """Write into the sync's row now, together with the troubles so far."""
@@ -72,7 +76,7 @@ def open_run(work: "Work", kind: SyncKind, tuning: Tuning) -> Run:
     source = ", ".join(each.url for each in (api, feeds) if each is not None)
     with work.transaction() as session:
         sync_id = begin_sync(session, work.task_id, kind, source or "nowhere")
-    return Run(work, sync_id, api, feeds, troubles)
+    return Run(work, sync_id, api, feeds, troubles, tuning)
 
 
 def begin_sync(session: Session, task_id: uuid.UUID, kind: SyncKind, source: str) -> int:

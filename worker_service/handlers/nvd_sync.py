@@ -28,14 +28,17 @@ REPAIR_EVERY = dt.timedelta(days=1)
 TAIL = dt.timedelta(hours=6)
 """An interrupted run that went on is not followed by a second reading unless it began longer ago than this."""
 
-_AS_WANTED = Tuning()
 
-
-def sync(work: "Work", days_back: int = 7, full: bool = False, *, tuning: Tuning = _AS_WANTED) -> "Effect":
+def sync(work: "Work", days_back: int, full: bool) -> "Effect":
     """Bring the mirror to what the upstream holds; `days_back` is read again in any case, everything if `full`.
 
     Raises Permanent when the API key is refused or no source is switched on, Transient when no source can be had.
     """
+    return sync_with(work, days_back, full, Tuning())
+
+
+def sync_with(work: "Work", days_back: int, full: bool, tuning: Tuning) -> "Effect":
+    """`sync`, with the sources asked as `tuning` says."""
     with work.reading() as session:
         empty = _watermark(session) is None
     kind = SyncKind.BOOTSTRAP if empty else SyncKind.FULL if full else SyncKind.UPDATE

@@ -1,6 +1,7 @@
 """The upstream's feeds as a source: every year whose `.meta` changed, verified, then imported like any file."""
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -9,13 +10,13 @@ from sqlalchemy.orm import Session
 from shared import database
 from shared.errors import Permanent, Transient
 from shared.models.coverage import FeedState, ProvenRange
+from shared.models.mirror import Sync
 from worker_service.clients.nvd_feed_files import Meta, NvdFeedFiles
 from worker_service.clients.nvd_text import moment
 from worker_service.handlers import nvd_coverage, nvd_files, nvd_records
-from worker_service.handlers.nvd_run import Run
+from worker_service.handlers.nvd_run import FIRST_YEAR, Run
 
-FIRST_YEAR = 2002
-"""The feed of 2002 holds the years before as well."""
+_YEARLY = re.compile(r"nvdcve-2\.0-(\d{4})\.json")
 MODIFIED = "modified"
 MODIFIED_REACH = dt.timedelta(days=7)
 """The feed `modified` holds the last eight days (https://nvd.nist.gov/vuln/data-feeds); a day is left for clocks."""
@@ -42,7 +43,7 @@ def read_years(run: Run, feeds: NvdFeedFiles, *, everything: bool = False) -> No
         _read(run, feeds, feed, (done, size), again=everything)
         done += feed.meta.size // 1024
     with run.work.transaction() as session:
-        _prove_years(session, run, [feed.name for feed in metas])
+        _prove_years(session, run.sync_id, [feed.name for feed in metas])
 
 
 def read_modified(run: Run, feeds: NvdFeedFiles, watermark: dt.datetime) -> bool:
@@ -65,11 +66,34 @@ def read_modified(run: Run, feeds: NvdFeedFiles, watermark: dt.datetime) -> bool
     return True
 
 
+def note_file(session: Session, sync: Sync, total: int) -> None:
+    """Note that a feed file was imported which somebody brought; when every year has come so, that is a proof.
+
+    A file that is none of the yearly feeds, or is incomplete or older than what is known of its year, says nothing.
+    """
+    found = _YEARLY.match(sync.source)
+    written = sync.upstream_timestamp
+    if found is None or written is None or sync.upstream_total != total:
+        return
+    state = session.get(FeedState, found[1])
+    if state is None or state.written_at < written:
+        now = database.now(session)
+        fresh = FeedState(
+            name=found[1], known_as="", total=total, written_at=written, imported_at=now, checked_at=now
+        )
+        session.merge(fresh)
+        session.flush()
+    years = {str(year) for year in range(FIRST_YEAR, database.now(session).year + 1)}
+    names = session.scalars(sa.select(FeedState.name).where(FeedState.name.in_(years))).all()
+    if set(names) >= years:
+        _prove_years(session, sync.id, list(names))
+
+
 def _metas(run: Run, feeds: NvdFeedFiles) -> list[_Feed]:
     """The `.meta` of every year; this year's feed may not be there yet."""
     with run.work.reading() as session:
         this_year = database.now(session).year
-    names = [str(year) for year in range(FIRST_YEAR, this_year + 1)]
+    names = [str(year) for year in range(run.tuning.first_year, this_year + 1)]
     found = []
     for index, name in enumerate(names):
         run.work.progress("feeds: looking", index, len(names))
@@ -135,12 +159,12 @@ def _note(session: Session, name: str, meta: Meta, imported: nvd_files.Imported)
     session.merge(state)
 
 
-def _prove_years(session: Session, run: Run, names: list[str]) -> None:
+def _prove_years(session: Session, sync_id: int, names: list[str]) -> None:
     states = session.scalars(sa.select(FeedState).where(FeedState.name.in_(names))).all()
     now = database.now(session)
     for state in states:
         state.checked_at = now
     until, total = min(state.written_at for state in states), sum(state.total for state in states)
-    proven = ProvenRange(since=None, until=until, total=total, source=SOURCE, sync_id=run.sync_id)
+    proven = ProvenRange(since=None, until=until, total=total, source=SOURCE, sync_id=sync_id)
     nvd_coverage.prove(session, proven)
     nvd_coverage.note_total(session, total, until)

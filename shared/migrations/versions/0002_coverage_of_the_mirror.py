@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "feed_state",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("known_as", sa.String(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("written_at", shared.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("imported_at", shared.database.UtcDateTime(timezone=True), nullable=False),

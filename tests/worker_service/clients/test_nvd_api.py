@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import Cancelled, Permanent, Transient
 from tests.upstream import faults, quick
+from tests.upstream.records import text
 from tests.upstream.server import API, START, Upstream
 from worker_service.clients.http import Patience
 from worker_service.clients.nvd_api import NvdApi, Window
@@ -115,7 +116,7 @@ def test_backoff_doubles_up_to_its_limit():
 def test_a_window_gives_what_was_modified_in_it(upstream: Upstream, client: NvdApi):
     window = Window(START - dt.timedelta(days=100), START)
     page = client.page(window, 0)
-    expected = {r["id"] for r in upstream.records.values() if r["lastModified"] >= "2025-12-05T12:00:00.000"}
+    expected = {r["id"] for r in upstream.records.values() if r["lastModified"] >= text(window.since)}
     assert page.total == len(expected)
     assert {json.loads(record)["cve"]["id"] for record in page.records} <= expected
     assert page.timestamp.tzinfo is dt.UTC

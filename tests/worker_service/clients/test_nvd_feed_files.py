@@ -7,9 +7,10 @@ import pytest
 
 from shared.errors import Permanent, Transient
 from tests.upstream import faults, quick
-from tests.upstream.server import FEEDS, Upstream
+from tests.upstream.server import FEEDS, FIRST_YEAR, Upstream
 from worker_service.clients.nvd_feed_files import NvdFeedFiles, parse_meta, verify
 
+YEAR = str(FIRST_YEAR)
 PASSING = {
     "html": (faults.html, "an HTML page where a .meta file belongs"),
     "overloaded": (faults.unavailable, "answered 503 with an HTML page"),
@@ -18,7 +19,7 @@ PASSING = {
 }
 """On the `.meta`."""
 PASSING_FILE = {
-    "html": (faults.html, "answered an HTML page where the feed 2020 belongs"),
+    "html": (faults.html, f"answered an HTML page where the feed {YEAR} belongs"),
     "overloaded": (faults.unavailable, "answered 503 with an HTML page"),
     "cut": (faults.cut, "broke off in the middle of its answer"),
     "truncated": (faults.truncated, "breaks off"),
@@ -33,7 +34,7 @@ def feeds(upstream: Upstream, tmp_path: Path) -> NvdFeedFiles:
 
 
 def test_a_feed_is_fetched_and_verified(feeds: NvdFeedFiles):
-    found = feeds.fetch("2020")
+    found = feeds.fetch(YEAR)
     assert found is not None
     meta, path = found
     assert path is not None
@@ -41,17 +42,17 @@ def test_a_feed_is_fetched_and_verified(feeds: NvdFeedFiles):
 
 
 def test_what_is_known_is_not_fetched(upstream: Upstream, feeds: NvdFeedFiles):
-    meta = feeds.meta("2020")
+    meta = feeds.meta(YEAR)
     assert meta is not None
-    assert feeds.fetch("2020", known=meta.sha256) == (meta, None)
+    assert feeds.fetch(YEAR, known=meta.sha256) == (meta, None)
     assert not any(request.path.endswith(".gz") for request in upstream.requests)
 
 
 def test_what_a_killed_fetch_left_is_not_fetched_again(upstream: Upstream, feeds: NvdFeedFiles):
-    first = feeds.fetch("2020")
+    first = feeds.fetch(YEAR)
     upstream.forget_requests()
-    assert feeds.fetch("2020") == first
-    assert [request.path for request in upstream.requests] == [f"{FEEDS}/nvdcve-2.0-2020.meta"]
+    assert feeds.fetch(YEAR) == first
+    assert [request.path for request in upstream.requests] == [f"{FEEDS}/nvdcve-2.0-{YEAR}.meta"]
 
 
 def test_a_feed_that_is_not_there_is_none(feeds: NvdFeedFiles):
@@ -73,7 +74,7 @@ def test_trouble_with_the_file_passes(upstream: Upstream, feeds: NvdFeedFiles, n
 
 
 def check(feeds: NvdFeedFiles, text: str) -> None:
-    found = feeds.fetch("2020")
+    found = feeds.fetch(YEAR)
     assert found is not None
     assert found[1] is not None
     assert verify(found[1], found[0])
@@ -84,14 +85,14 @@ def check(feeds: NvdFeedFiles, text: str) -> None:
 
 def test_a_meta_that_never_fits_is_given_up_for_now(upstream: Upstream, feeds: NvdFeedFiles):
     upstream.feed_faults = [faults.other_digest, None] * 6
-    with pytest.raises(Transient, match=r"The feed 2020 and its \.meta do not agree"):
-        feeds.fetch("2020")
+    with pytest.raises(Transient, match=r"The feed \d+ and its \.meta do not agree"):
+        feeds.fetch(YEAR)
 
 
 def test_a_refusal_is_named(upstream: Upstream, feeds: NvdFeedFiles):
     upstream.feeds_down = lambda _right: faults.Answer(401)
     with pytest.raises(Permanent, match=r"answered 401; is NVD_FEED_URL right"):
-        feeds.fetch("2020")
+        feeds.fetch(YEAR)
 
 
 def test_a_meta_file_is_read():

@@ -41,7 +41,7 @@ def check(mirror: Mirror) -> None:
 
 
 def test_feeds_fill_an_empty_mirror_and_the_api_brings_the_tail(mirror: Mirror):
-    mirror.upstream.add(make_record("CVE-2026-90001", mirror.upstream.clock, random.Random(7)))
+    mirror.upstream.add(make_record("CVE-2024-90001", mirror.upstream.clock, random.Random(7)))
     task = mirror.sync()
     check(mirror)
     assert (mirror.last_sync.kind, mirror.last_sync.state) == (SyncKind.BOOTSTRAP, SyncState.COMPLETED)
