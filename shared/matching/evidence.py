@@ -3,7 +3,7 @@
 `evidence(match)` is made when somebody asks: a match itself only points at what it was concluded from. The data:
 
 * `certainty`;
-* `criterion`: `id`, `criteria`, `match_criteria_id`, and its bounds as the record writes them;
+* `criterion`: `criteria`, `matchCriteriaId` and the bounds, as the record writes them;
 * `path`: where it stands in the record, such as ``configurations[0].nodes[1].cpeMatch[3]``;
 * `identifier`: the CPE `name` under which the component was found, its `origin` (`cpe`, `purl`, `name`) and the
   `source` text it was read or derived from;
@@ -41,7 +41,7 @@ def evidence(match: Match) -> dict[str, Any]:
     return {
         "certainty": match.certainty.value,
         "sentence": _sentence(match, tests, scheme),
-        "criterion": {"id": match.criterion_id, **describe_criterion(hit.criterion)},
+        "criterion": describe_criterion(hit.criterion),
         "path": configurations.spell(match.path, cna=match.cna),
         "identifier": {
             "name": hit.identity.label,
