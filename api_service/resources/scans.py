@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from api_service.auth import principal
 from api_service.blueprint import PREFIX, Blueprint
@@ -174,7 +174,8 @@ def follow_scan(scan_id: uuid.UUID) -> Response:
     if not slots.acquire(blocking=False):
         raise Unavailable("All event streams are taken; ask for the status instead, or try again.")
     try:
-        answer = Response(scan_events.follow(sessions(), first), content_type="text/event-stream")
+        stream = scan_events.follow(sessions(), first, scan_events.gone_check(request.environ))
+        answer = Response(stream, content_type="text/event-stream")
         answer.headers |= {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     except BaseException:
         slots.release()

@@ -1,6 +1,7 @@
 """Server-sent events about a run."""
 
 import json
+import socket
 import uuid
 
 import pytest
@@ -134,3 +135,16 @@ def test_heads_free_their_places_too(analyst, scan):
         answer = analyst.ask("HEAD", f"{scan}/events")
         assert (answer.status_code, answer.data) == (200, b"")
         answer.close()  # as a server does
+
+
+def test_a_client_that_hangs_up_is_noticed_at_the_next_look(analyst, scan, sessions):
+    started = analyst.post(f"{scan}/start")
+    server, client = socket.socketpair()
+    with server, client:
+        is_gone = scan_events.gone_check({"gunicorn.socket": server})
+        client.send(b"GET /next")  # a request on the same connection is no hanging up
+        looks = iter([lambda: None, lambda: (server.recv(100), client.close())])
+        stream = scan_events.follow(
+            sessions, first_look(sessions, started), is_gone, sleep=lambda _: next(looks)()
+        )
+        assert [name for name, _ in events("".join(stream))] == ["progress"]
