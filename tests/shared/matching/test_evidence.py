@@ -46,7 +46,6 @@ def test_evidence_holds_everything_that_was_concluded_from():
     assert told == {
         "certainty": "conditional",
         "criterion": {
-            "id": 0,
             "criteria": CRITERIA,
             "matchCriteriaId": "AAAA",
             "versionStartIncluding": "1.0.1",
