@@ -56,7 +56,8 @@ def _execute(
             )
     elif values:
         types = [table.c[name].type.compile(connection.dialect).split("(")[0] for name in columns]
-        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        # %b: bytes travel as they are, not as hexadecimal digits.
+        arrays = ", ".join(f"{'%b' if kind == 'BYTEA' else '%s'}::{kind}[]" for kind in types)
         parameters = tuple(map(list, zip(*values, strict=True)))
         statement = f"{before} SELECT * FROM unnest({arrays}) {after}"  # noqa: S608  # names come from the models
         connection.exec_driver_sql(statement, parameters)

@@ -236,6 +236,9 @@ def _write_uses(session: Session, changes: Sequence[_Change]) -> None:
     for change in changes:
         key, old, new = change.new.id, change.old_uses, change.new.uses
         gone += [(criterion, key) for criterion in old if criterion not in new]
+        if not old:
+            come += [(criterion, key, vulnerable) for criterion, vulnerable in new.items()]
+            continue
         come += [
             (criterion, key, vulnerable)
             for criterion, vulnerable in new.items()

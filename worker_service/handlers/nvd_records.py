@@ -22,6 +22,7 @@ from shared.matching import affected, configurations
 from shared.matching.criterion import UNREADABLE, Criterion
 from shared.models.finding import Severity
 from shared.models.mirror import vulnerability_id
+from worker_service.clients.nvd_text import moment
 
 CONVERSION = b"1"
 """Raise it when the rows made from a record change: unchanged records are then converted again."""
@@ -157,8 +158,7 @@ def convert(record: bytes, record_digest: bytes) -> Converted:
         raise Invalid(f"no usable lastModified: {cve.last_modified!r}")
     status = _text(cve.vuln_status) or ""
     rejected = status == REJECTED
-    tree, criteria = ((), []) if rejected else _tree(cve)
-    used = uses(tree)
+    tree, criteria, used = ((), [], {}) if rejected else _tree(cve)
     chosen = choose(cve.metrics)
     columns = {
         "id": key,
@@ -228,40 +228,53 @@ def _severity(label: Any, score: float, version: float) -> Severity:
     return Severity.NONE if score == 0 and version >= 3 else Severity.LOW
 
 
-def _tree(cve: _Cve) -> tuple[configurations.Tree, list[FiledCriterion]]:
-    """The record's tree with ids in place of numbers; of the CNA's data where the NVD's names nothing that can be compared.
+_Filed = tuple[configurations.Tree, list[FiledCriterion], dict[int, bool]]
+"""A tree with ids in place of numbers, its criteria, and its uses: criterion id -> named as vulnerable."""
+
+
+def _tree(cve: _Cve) -> _Filed:
+    """The record's tree; that of the CNA's data where the NVD's names nothing that can be compared.
 
     Decides what `affected.tree_of` decides, with the keys at hand.
     """
-    tree, filed = _numbered(*configurations.from_record(cve.configurations))
-    readable = {each.id for each in filed if each.product_key != UNREADABLE}
-    if not any(vulnerable and key in readable for key, vulnerable in uses(tree).items()):
-        second, second_filed = _numbered(*affected.from_record(cve.affected))
-        if second_filed:
-            return second, second_filed
-        if filed and not readable:
-            raise Invalid("its configurations name no criterion that can be read")
-    return tree, filed
+    first = _filed(*configurations.from_record(cve.configurations))
+    _, criteria, used = first
+    readable = {each.id for each in criteria if each.product_key != UNREADABLE}
+    if any(vulnerable and key in readable for key, vulnerable in used.items()):
+        return first
+    second = _filed(*affected.from_record(cve.affected))
+    if second[1]:
+        return second
+    if criteria and not readable:
+        raise Invalid("its configurations name no criterion that can be read")
+    return first
 
 
-def _numbered(
-    tree: configurations.Tree, criteria: list[Criterion]
-) -> tuple[configurations.Tree, list[FiledCriterion]]:
+def _filed(tree: configurations.Tree, criteria: list[Criterion]) -> _Filed:
     if not criteria:
-        return (), []
+        return (), [], {}
     filed = [_file(criterion) for criterion in criteria]
-    return configurations.renumber(tree, [each.id for each in filed]), filed
+    tree = configurations.renumber(tree, [each.id for each in filed])
+    return tree, filed, uses(tree)
 
 
 def uses(tree: configurations.Tree) -> dict[int, bool]:
     """The criteria of a tree, and whether some node names each as vulnerable."""
     found: dict[int, bool] = {}
-    for _, operand in configurations.operands(tree):
-        if isinstance(operand, configurations.Platform):
-            found.setdefault(operand.criterion, False)
-        else:
-            found[operand] = True
+    for configuration in tree:
+        for node in configuration.nodes:
+            _add_uses(node, found)
     return found
+
+
+def _add_uses(node: configurations.Node, found: dict[int, bool]) -> None:
+    for operand in node.operands:
+        if isinstance(operand, int):
+            found[operand] = True
+        else:
+            found.setdefault(operand.criterion, False)
+    for child in node.children:
+        _add_uses(child, found)
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -320,15 +333,6 @@ def _number(version: str) -> float:
         return float(version)
     except ValueError:
         return 0.0
-
-
-def moment(value: Any) -> dt.datetime | None:
-    """A time stamp, None if it cannot be read. The NVD writes UTC without saying so."""
-    try:
-        moment = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def _date(value: Any) -> dt.date | None:
