@@ -40,8 +40,8 @@ _COLLECTIONS = (
     ("nuget", "nuget"),
     ("pkg.go", "golang"),
     ("golang", "golang"),
-    ("hex.pm", "hex"),
-    ("pub.dev", "pub"),
+    ("//hex.", "hex"),
+    ("//pub.", "pub"),
     ("cpan", "cpan"),
 )
 _NO_NAME = frozenset({"", "n/a", "unknown", "unspecified", "-"})

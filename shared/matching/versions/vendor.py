@@ -58,7 +58,7 @@ _MAX_LENGTH = 256
 _DOTTED = re.compile(r"\d+(?:\.\d+)*")
 _PLAIN = re.compile(r"\d{1,7}(?:\.\d{1,18}){0,9}")
 _PREFIX = re.compile(r"\A[^a-z0-9~]*(?:(?:v|ver|version)[^a-z0-9~]*(?=\d))?")
-_DATE = re.compile(r"\A((?:19[89]|20\d)\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
+_DATE = re.compile(r"\A0*((?:19[89]|20\d)\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _RUN = re.compile(r"(\d+)|([a-z]+)|(~)")
 _HASH = re.compile(r"(?=.*[a-f].*\d.*[a-f]|.*\d.*[a-f].*\d)[0-9a-f]{7,64}")
 
@@ -144,7 +144,7 @@ def _word(text: str, found: re.Match[str], before: list[Run]) -> Run | None:
     word = _ALIASES.get(found.group(), found.group())
     if not before:
         return (2, 0, word)
-    if word in _RELEASE_WORDS:
+    if word in _RELEASE_WORDS and any(kind == 3 for kind, _, _ in before):
         return None
     if len(found.group()) == 1:
         word = _single_letter(text, found)

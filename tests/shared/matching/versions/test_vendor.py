@@ -183,6 +183,8 @@ def test_equal_exactly_when_the_normal_forms_are(left, right):
 @example("-v1")
 @example("~v1")
 @example("0.0-beta")
+@example("v.final2")
+@example("020150619")
 def test_the_normal_form_is_its_own(text):
     form = vendor.normal(text)
 
