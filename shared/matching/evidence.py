@@ -64,7 +64,6 @@ def sentence(match: Match) -> str:
 
 
 def _sentence(match: Match, tests: list[str], scheme: str) -> str:
-    """The sentence, the comparisons of versions at hand: they cost more than all the rest."""
     hit = match.hit
     identity = hit.identity
     subject = f"{_product(identity)} {identity.version}".strip()
