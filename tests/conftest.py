@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -29,9 +30,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("vedette")
 
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes after their argument: a gzip header's clock in a test's name, and two processes collect different tests."""
-    return argname if isinstance(val, bytes) else None
+    """Keep what differs between processes, a random id or the clock in a gzip header, out of the names of tests."""
+    if isinstance(val, bytes):
+        return argname
+    return _UUID.sub("uuid", val) if isinstance(val, str) and _UUID.search(val) else None
 
 
 @pytest.hookimpl(wrapper=True)
