@@ -40,6 +40,11 @@ def final_stage(extra: str) -> dict[str, str]:
     return dict(found[start:])
 
 
+def home(extra: str) -> str:
+    """The data directory in an image."""
+    return dict(each.split("=") for each in final_stage(extra)["ENV"].split())["VEDETTE_DATA_DIR"]
+
+
 def test_the_compose_file_fits_its_schema() -> None:
     command = [
         sys.executable,
@@ -75,6 +80,10 @@ def test_services_wait_for_what_they_need(compose: dict[str, Any], service: str)
         "database": "service_healthy",
         "redis": "service_healthy",
     }
+
+
+def test_the_worker_has_room_for_downloads(compose: dict[str, Any]) -> None:
+    assert f"downloads:{home('worker')}" in compose["services"]["worker"]["volumes"]
 
 
 def test_only_the_api_is_published_and_only_on_the_loopback(compose: dict[str, Any]) -> None:
