@@ -25,7 +25,7 @@ from shared.models.finding import Severity
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit key; on SQLite an INTEGER, so that a primary key of this type is the row id itself."""
 
-CVE_ID = re.compile(r"CVE-(\d{4})-(\d{4,10})", re.ASCII)
+CVE_ID = re.compile(r"CVE-\d{4}-\d{4,10}", re.ASCII)
 """A CVE id. The programme allows up to 19 digits; numbers beyond ten have no place in `vulnerability_id`."""
 
 _NUMBER_BITS = 32
@@ -36,11 +36,11 @@ def vulnerability_id(cve_id: str) -> int | None:
 
     So a batch needs no read-back of generated keys, and the order of keys is the order of CVE ids.
     """
-    found = CVE_ID.fullmatch(cve_id)
-    if found is None:
+    if CVE_ID.fullmatch(cve_id) is None:
         return None
-    year, number = int(found[1]), int(found[2])
-    if number >> _NUMBER_BITS or cve_id != f"CVE-{found[1]}-{number:04}":
+    year, digits = int(cve_id[4:8]), cve_id[9:]
+    number = int(digits)
+    if number >> _NUMBER_BITS or (len(digits) > 4 and digits[0] == "0"):
         return None
     return year << _NUMBER_BITS | number
 

@@ -1,8 +1,7 @@
 """From one NVD 2.0 record to the rows of the mirror: pure, no database.
 
-The source of every rule is the schema at https://csrc.nist.gov/schema/nvd/api/2.0/cve_api_json_2.0.schema. The NVD adds
-fields and values without notice, so only what the mirror cannot do without is demanded (an id, a time of modification,
-configurations of a shape that can be evaluated); everything else is used as far as it is understood.
+Only what the mirror cannot do without is demanded (an id, a time of modification, configurations that can be evaluated if
+there are any); everything else is used as far as it is understood.
 """
 
 import datetime as dt
@@ -10,9 +9,7 @@ import functools
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +20,8 @@ from shared.matching.criterion import UNREADABLE, Criterion
 from shared.models.finding import Severity
 from shared.models.mirror import vulnerability_id
 from worker_service.clients.nvd_text import moment
+from worker_service.handlers import nvd_shape
+from worker_service.handlers.nvd_shape import Assessment, Cve, Text, Weakness, name
 
 CONVERSION = b"1"
 """Raise it when the rows made from a record change: unchanged records are then converted again."""
@@ -35,63 +34,8 @@ _CWE = re.compile(r"(NVD-)?CWE-[A-Za-z0-9]{1,16}", re.ASCII)
 _LONGEST_CRITERIA = 1024
 """NISTIR 7695 sets no limit; an index of PostgreSQL does (2,704 bytes), and the longest of the NVD has under 300."""
 
-
-_NOTHING = msgspec.Raw(b"null")
-"""A field that is not there."""
 _EMPTY = frozenset({b"null", b"[]"})
-
-
-class _Cve(msgspec.Struct):
-    """What is looked at. Types are checked where a value is used, so that an odd one costs only itself."""
-
-    id: Any = None
-    vuln_status: Any = msgspec.field(default=None, name="vulnStatus")
-    published: Any = None
-    last_modified: Any = msgspec.field(default=None, name="lastModified")
-    descriptions: Any = None
-    metrics: msgspec.Raw = _NOTHING
-    weaknesses: Any = None
-    configurations: msgspec.Raw = _NOTHING
-    affected: msgspec.Raw = _NOTHING
-    kev_added: Any = msgspec.field(default=None, name="cisaExploitAdd")
-    kev_due: Any = msgspec.field(default=None, name="cisaActionDue")
-    kev_name: Any = msgspec.field(default=None, name="cisaVulnerabilityName")
-    kev_action: Any = msgspec.field(default=None, name="cisaRequiredAction")
-
-
-class _Element(msgspec.Struct):
-    cve: _Cve
-
-
-class _Id(msgspec.Struct):
-    id: str
-
-
-class _Named(msgspec.Struct):
-    cve: _Id
-
-
-class _Assessment(msgspec.Struct):
-    """An entry of `metrics` (`cvssMetricV31` and so on)."""
-
-    data: msgspec.Raw = msgspec.field(default=_NOTHING, name="cvssData")
-    type: Any = None
-    severity: Any = msgspec.field(default=None, name="baseSeverity")
-    """Where CVSS 2.0 has it; the later versions have it in the data."""
-
-
-class _Cvss(msgspec.Struct):
-    score: float = msgspec.field(name="baseScore")
-    version: Any = None
-    vector: Any = msgspec.field(default=None, name="vectorString")
-    severity: Any = msgspec.field(default=None, name="baseSeverity")
-
-
-_ELEMENT = msgspec.json.Decoder(_Element)
-_NAMED = msgspec.json.Decoder(_Named)
-_METRICS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ASSESSMENTS = msgspec.json.Decoder(list[_Assessment])
-_CVSS = msgspec.json.Decoder(_Cvss)
+_SEVERITIES = {severity.value: severity for severity in Severity}
 
 
 class FiledCriterion(msgspec.Struct, frozen=True, gc=False):
@@ -103,10 +47,11 @@ class FiledCriterion(msgspec.Struct, frozen=True, gc=False):
     version_key: str
 
 
-@dataclass(slots=True)
-class Converted:
+class Converted(msgspec.Struct):
     """A record, ready to be written."""
 
+    id: int
+    """The vulnerability's primary key."""
     vulnerability: dict[str, Any]
     """The columns of `Vulnerability`, all but `snapshot`."""
     criteria: list[FiledCriterion]
@@ -115,14 +60,8 @@ class Converted:
     cwes: list[str]
     record: bytes
 
-    @property
-    def id(self) -> int:
-        """The vulnerability's primary key."""
-        return int(self.vulnerability["id"])
 
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True, gc=False):
     """The assessment of a vulnerability's severity that is shown."""
 
     severity: Severity = Severity.UNKNOWN
@@ -131,26 +70,28 @@ class Chosen:
     vector: str | None = None
 
 
+__all__ = [
+    "CONVERSION",
+    "Converted",
+    "FiledCriterion",
+    "choose",
+    "convert",
+    "criterion_id",
+    "digest",
+    "name",
+    "uses",
+]
+
+
 def digest(record: bytes) -> bytes:
     """Tells records apart; `record` is without insignificant white space, so a feed and the API give the same."""
     return hashlib.sha256(CONVERSION + record).digest()[:16]
 
 
-def name(record: bytes) -> str | None:
-    """The CVE id of a record, found without converting it; None if it has none."""
-    try:
-        return _NAMED.decode(record).cve.id
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-
-
 def convert(record: bytes, record_digest: bytes) -> Converted:
     """Convert one record, of which the digest is known. Raises Invalid, saying why, if it cannot be used."""
-    try:
-        cve = _ELEMENT.decode(record).cve
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Invalid(f"not a CVE record: {error}") from None
-    key = vulnerability_id(cve.id) if isinstance(cve.id, str) else None
+    cve = nvd_shape.read(record)
+    key = vulnerability_id(cve.id)
     if key is None:
         raise Invalid(f"not a CVE id: {cve.id!r}")
     modified = moment(cve.last_modified)
@@ -173,52 +114,38 @@ def convert(record: bytes, record_digest: bytes) -> Converted:
         "score": chosen.score,
         "cvss_version": chosen.version,
         "cvss_vector": chosen.vector,
-        "kev_added": _date(cve.kev_added),
-        "kev_due": _date(cve.kev_due),
-        "kev_name": _text(cve.kev_name),
-        "kev_action": _text(cve.kev_action),
+        "kev_added": _date(cve.cisa_exploit_add),
+        "kev_due": _date(cve.cisa_action_due),
+        "kev_name": _text(cve.cisa_vulnerability_name),
+        "kev_action": _text(cve.cisa_required_action),
         "has_affected": bytes(cve.affected) not in _EMPTY,
         "digest": record_digest,
         "tree": configurations.encode(tree) if tree else None,
         "description": _description(cve.descriptions),
     }
-    return Converted(columns, criteria, used, _cwes(cve.weaknesses), record)
+    return Converted(key, columns, criteria, used, _cwes(cve.weaknesses), record)
 
 
-def choose(metrics: msgspec.Raw) -> Chosen:
+def choose(metrics: Mapping[str, list[Assessment]]) -> Chosen:
     """The assessment of the newest CVSS version, within it the Primary one, within those the first."""
     best, best_rank = Chosen(), (-1.0, False)
-    for assessment, cvss in _assessments(metrics):
-        version = _text(cvss.version) or ""
-        rank = (_number(version), assessment.type == "Primary")
-        if rank > best_rank and 0 <= cvss.score <= 10:
-            severity = _severity(cvss.severity or assessment.severity, cvss.score, rank[0])
-            best, best_rank = Chosen(severity, cvss.score, version, _text(cvss.vector)), rank
+    for entries in metrics.values():
+        for assessment in entries:
+            cvss = assessment.cvss_data
+            if cvss is None or cvss.base_score is None or not 0 <= cvss.base_score <= 10:
+                continue
+            rank = (_number(cvss.version), assessment.type == "Primary")
+            if rank > best_rank:
+                severity = _severity(cvss.base_severity or assessment.base_severity, cvss.base_score, rank[0])
+                best = Chosen(severity, cvss.base_score, _text(cvss.version), _text(cvss.vector_string))
+                best_rank = rank
     return best
 
 
-def _assessments(metrics: msgspec.Raw) -> Iterator[tuple[_Assessment, _Cvss]]:
-    """Every CVSS assessment; what has another shape (SSVC, whatever comes next) is passed over."""
-    with suppress(msgspec.ValidationError):
-        for entries in _METRICS.decode(metrics).values():
-            with suppress(msgspec.ValidationError):
-                for assessment in _ASSESSMENTS.decode(entries):
-                    with suppress(msgspec.ValidationError):
-                        yield assessment, _CVSS.decode(assessment.data)
-
-
-def _entries(lists: Any) -> Iterator[dict[str, Any]]:
-    for entries in lists or ():
-        if isinstance(entries, list):
-            yield from (entry for entry in entries if isinstance(entry, dict))
-
-
-def _severity(label: Any, score: float, version: float) -> Severity:
+def _severity(label: str | None, score: float, version: float) -> Severity:
     """What the assessment calls itself, otherwise by score (CVSS 3.1 section 5; for 2.0 the NVD's three ranges)."""
-    try:
-        return Severity(label.lower())
-    except (ValueError, AttributeError):
-        pass
+    if label is not None and (named := _SEVERITIES.get(label.lower())) is not None:
+        return named
     if score >= 9 and version >= 3:
         return Severity.CRITICAL
     if score >= 7:
@@ -232,7 +159,7 @@ _Filed = tuple[configurations.Tree, list[FiledCriterion], dict[int, bool]]
 """A tree with ids in place of numbers, its criteria, and its uses: criterion id -> named as vulnerable."""
 
 
-def _tree(cve: _Cve) -> _Filed:
+def _tree(cve: Cve) -> _Filed:
     """The record's tree; that of the CNA's data where the NVD's names nothing that can be compared.
 
     Decides what `affected.tree_of` decides, with the keys at hand.
@@ -305,27 +232,18 @@ def criterion_id(criterion: Criterion, product_key: str) -> int:
     return bucket << 47 | int.from_bytes(hashlib.sha256(content).digest()[:6]) >> 1
 
 
-def _cwes(weaknesses: Any) -> list[str]:
-    values = (
-        entry.get("value")
-        for weakness in _entries([weaknesses])
-        for entry in _entries([weakness.get("description")])
-    )
-    return sorted({value for value in values if isinstance(value, str) and _CWE.fullmatch(value)})
+def _cwes(weaknesses: Iterable[Weakness]) -> list[str]:
+    values = {text.value for weakness in weaknesses for text in weakness.description}
+    return sorted(filter(_CWE.fullmatch, values))
 
 
-def _description(descriptions: Any) -> str:
-    for entry in _entries([descriptions]):
-        if str(entry.get("lang", "")).startswith("en"):
-            return _text(entry.get("value")) or ""
-    return ""
+def _description(descriptions: Iterable[Text]) -> str:
+    return next((_text(each.value) or "" for each in descriptions if each.lang.startswith("en")), "")
 
 
-def _text(value: Any) -> str | None:
-    """A string that every database can hold (PostgreSQL has no place for NUL)."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value.replace("\0", "\ufffd") if "\0" in value else value
+def _text(value: str | None) -> str | None:
+    """A string that every database can hold (PostgreSQL has no place for NUL); None for an empty one."""
+    return value.replace("\0", "\ufffd") if value else None
 
 
 def _number(version: str) -> float:
@@ -335,8 +253,10 @@ def _number(version: str) -> float:
         return 0.0
 
 
-def _date(value: Any) -> dt.date | None:
+def _date(text: str | None) -> dt.date | None:
+    if text is None:
+        return None
     try:
-        return dt.date.fromisoformat(value[:10])
-    except (TypeError, ValueError):
+        return dt.date.fromisoformat(text[:10])
+    except ValueError:
         return None

@@ -234,7 +234,7 @@ def test_without_criteria_there_is_no_tree(value):
         (b'{"cve": 5}', "not a CVE record"),
         (b"{}", "not a CVE record"),
         (b"[" * 5000 + b"]" * 5000, "not a CVE record"),
-        (encode(id=None), "not a CVE id: None"),
+        (encode(id=None), "not a CVE id: ''"),
         (encode(id="CVE-20-1"), "not a CVE id"),
         (encode(id="CVE-2020-00001"), "not a CVE id"),
         (encode(id="CVE-2020-9999999999"), "not a CVE id"),
