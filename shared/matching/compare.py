@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.matching import cpe, versions
+from shared.matching.certainty import Certainty, weakest
 from shared.matching.component import Component
 from shared.matching.criterion import EVERY_PRODUCT, Criterion, product_key, version_key
 from shared.matching.identity import Identity, identify
@@ -32,6 +33,9 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     component: int
     identity: Identity
     criterion: Criterion
+    certainty: Certainty
+    """How sure a match through it is in a configuration that is true."""
+
     not_stated: tuple[str, ...] = ()
     """The attributes that the criterion names and the component does not."""
 
@@ -82,11 +86,12 @@ def compare_criteria(inventory: Inventory, criteria: Mapping[int, Criterion]) ->
     hits = Hits({}, {}, set())
     memo: dict[tuple[str, str], Any] = {}
     for number, criterion in criteria.items():
-        test = PreparedCriterion(criterion, memo)
-        for index, identity in inventory.sharing(test.product_key):
-            outcome = test.compare(identity)
+        prepared = PreparedCriterion(criterion, memo)
+        for index, identity in inventory.sharing(prepared.product_key):
+            outcome = prepared.compare(identity)
             if not isinstance(outcome, Reason):
-                hits.met.setdefault(number, []).append(Hit(index, identity, criterion, outcome))
+                hit = Hit(index, identity, criterion, prepared.certainty(identity, outcome), outcome)
+                hits.met.setdefault(number, []).append(hit)
             elif outcome in UNDECIDED:
                 hits.undecided.setdefault(number, []).append((index, outcome))
             elif outcome is Reason.VERSION_NOT_NAMED:
@@ -151,7 +156,7 @@ class PreparedCriterion:
             return Reason.UNREADABLE
         if self.product_key == EVERY_PRODUCT and not self._same_product(self.name, identity.name):
             return Reason.NO_IDENTIFIER
-        if self.name.target_sw in {cpe.ANY, cpe.NA} and identity.open_ceiling is None:
+        if identity.open_ceiling is None and self.name.target_sw in _OPEN:
             return Reason.ECOSYSTEM_DIFFERS
         reason = self._compare_version(self.name, identity)
         if reason is not None and reason not in UNDECIDED:
@@ -160,6 +165,12 @@ class PreparedCriterion:
         if isinstance(not_stated, Reason):
             return not_stated
         return not_stated if reason is None else reason
+
+    def certainty(self, identity: Identity, not_stated: tuple[str, ...]) -> Certainty:
+        """How sure it is that the criterion, being met, speaks of the component."""
+        is_open = self.name is None or self.name.target_sw in _OPEN
+        sure = identity.open_ceiling if is_open and identity.open_ceiling else identity.ceiling
+        return weakest(sure, Certainty.CONDITIONAL) if not_stated else sure
 
     @staticmethod
     def _same_product(name: cpe.Name, other: cpe.Name) -> bool:
@@ -236,6 +247,7 @@ class PreparedCriterion:
 
 _AFTER_OR_AT, _AFTER = frozenset({0, 1}), frozenset({1})
 _BEFORE_OR_AT, _BEFORE = frozenset({-1, 0}), frozenset({-1})
+_OPEN = frozenset({cpe.ANY, cpe.NA})
 _NO_OTHERS = ":*:*:*:*:*:*"
 _OTHERS = ("edition", "language", "sw_edition", "target_sw", "target_hw", "other")
 _COVERS = frozenset({cpe.Relation.SUPERSET, cpe.Relation.EQUAL})

@@ -92,11 +92,11 @@ def _misses(
     for path, operand in configurations.operands(tree):
         if isinstance(operand, Platform) or operand not in criteria:
             continue
-        test = PreparedCriterion(criteria[operand], {})
+        prepared = PreparedCriterion(criteria[operand], {})
         for identity in identities:
-            if test.product_key not in {identity.product_key, EVERY_PRODUCT}:
+            if prepared.product_key not in {identity.product_key, EVERY_PRODUCT}:
                 continue
-            outcome = test.compare(identity)
+            outcome = prepared.compare(identity)
             if isinstance(outcome, Reason) and outcome is not Reason.NO_IDENTIFIER:
                 yield _miss(
                     outcome, configurations.spell(path, cna=tree[path[0]].cna), criteria[operand], identity

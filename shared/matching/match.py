@@ -77,30 +77,31 @@ def match(
 
 def match_candidates(inventory: Inventory, hits: Hits, candidates: Iterable[Candidate]) -> Iterator[Match]:
     """Evaluate candidates' configurations, given which criteria are met."""
+    met = hits.met
     truth = truths(inventory, hits)
     for candidate in candidates:
-        tree = candidate.tree
+        number, tree = candidate.vulnerability_id, candidate.tree
         if isinstance(tree, bytes):
             tree = configurations.decode(tree)
         best: dict[int, Match] = {}
         for index, configuration in enumerate(tree):
-            for reason in _reasons(hits, truth, configuration, index):
+            cna = configuration.cna
+            for reason in _reasons(met, truth, configuration, index):
                 unknown = _unknown(configuration, truth) if reason.value == UNKNOWN else ()
-                for hit in hits.met[reason.criterion]:
+                for hit in met[reason.criterion]:
+                    sure = hit.certainty if reason.value == TRUE and not cna else _limited(hit, cna=cna)
                     found = Match(
-                        hit.component,
-                        candidate.vulnerability_id,
-                        certainty(hit, reason.value, cna=configuration.cna),
-                        reason.criterion,
-                        hit,
-                        reason.path,
-                        unknown,
-                        configuration.cna,
+                        hit.component, number, sure, reason.criterion, hit, reason.path, unknown, cna
                     )
                     known = best.get(hit.component)
                     if known is None or _is_better(found, known):
                         best[hit.component] = found
         yield from best.values()
+
+
+def _limited(hit: Hit, *, cna: bool) -> Certainty:
+    """How sure a match is on a condition, or by the CNA's own data."""
+    return Certainty.POSSIBLE if cna else weakest(hit.certainty, Certainty.CONDITIONAL)
 
 
 def _is_better(found: Match, known: Match) -> bool:
@@ -135,9 +136,10 @@ def truths(inventory: Inventory, hits: Hits) -> Truth:
 _PLATFORM_PARTS = frozenset({"o", "h"})
 
 
-def _reasons(hits: Hits, truth: Truth, configuration: Configuration, index: int) -> Sequence[Contribution]:
+def _reasons(
+    met: Mapping[int, object], truth: Truth, configuration: Configuration, index: int
+) -> Sequence[Contribution]:
     """The met criteria that make the configuration true, or leave it unknown."""
-    met = hits.met
     if _is_flat(configuration):
         operands = configuration.nodes[0].operands
         found = met.keys() & operands  # platform operands are never equal to an id
@@ -166,23 +168,6 @@ def _unknown(configuration: Configuration, truth: Truth) -> tuple[Platform, ...]
         for _, operand in configurations.operands((configuration,))
         if isinstance(operand, Platform) and truth(operand) == UNKNOWN
     )
-
-
-def certainty(hit: Hit, value: int, *, cna: bool = False) -> Certainty:
-    """How sure a match through a hit is, in a configuration that is TRUE or UNKNOWN."""
-    if cna:
-        return Certainty.POSSIBLE
-    identity = hit.identity
-    sure = identity.ceiling
-    if identity.open_ceiling is not None and identity.open_ceiling != sure and _is_open(hit):
-        sure = identity.open_ceiling
-    if value == TRUE and not hit.not_stated:
-        return sure
-    return weakest(sure, Certainty.CONDITIONAL)
-
-
-def _is_open(hit: Hit) -> bool:
-    return hit.criterion.is_package or hit.criterion.criteria.split(":")[-3] in {"*", "-"}
 
 
 __all__ = ["FALSE", "TRUE", "UNKNOWN", "Candidate", "Match", "match", "match_candidates", "truths"]
