@@ -6,27 +6,8 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from api_service.schemas.base import Input, Output, PageQuery, identifier, moment
-from shared.matching.certainty import Certainty
+from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_EVIDENCE
 from shared.models.finding import FindingStatus, Severity, Triage
-
-CERTAINTIES = [certainty.value for certainty in Certainty]
-EXAMPLE_EVIDENCE = {
-    "certainty": "confirmed",
-    "sentence": "openssl 1.0.1f is affected: the record names cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*, which its "
-    "CPE name cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:* meets.",
-    "criterion": {
-        "id": 4611686018427387904,
-        "criteria": "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*",
-    },
-    "path": "configurations[0].nodes[0].cpeMatch[6]",
-    "identifier": {
-        "name": "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*",
-        "origin": "cpe",
-        "source": "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*",
-    },
-    "version": {"value": "1.0.1f", "scheme": "vendor", "tests": ["1.0.1f against 1.0.1f"]},
-    "assumes": {"platforms": [], "attributes": []},
-}
 
 
 def severity_field(description: str, **kwargs: Any) -> fields.Enum:

@@ -8,28 +8,11 @@ from marshmallow import fields, validate
 
 from api_service.schemas.base import Input, Output, PageQuery, moment
 from api_service.schemas.components import ComponentField, ComponentList
-from shared.matching.certainty import Certainty
+from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_CRITERION, EXAMPLE_EVIDENCE, OPENSSL
 from shared.matching.reason import Reason
 from shared.models.finding import Severity
 
 MAX_COMPONENTS = 5_000
-OPENSSL = "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*"
-_RANGE = "cpe:2.3:a:openssl:openssl:*:*:*:*:*:*:*:*"
-EXAMPLE_EVIDENCE = {
-    "certainty": "confirmed",
-    "sentence": f"openssl 1.0.1f is affected: the record names {_RANGE} from 1.0.1 up to but not including 1.0.1g, which "
-    f"its CPE name {OPENSSL} meets (1.0.1f >= 1.0.1 and 1.0.1f < 1.0.1g, in the order of vendor).",
-    "criterion": {
-        "id": 2251799813685248,
-        "criteria": _RANGE,
-        "versionStartIncluding": "1.0.1",
-        "versionEndExcluding": "1.0.1g",
-    },
-    "path": "configurations[0].nodes[0].cpeMatch[0]",
-    "identifier": {"name": OPENSSL, "origin": "cpe", "source": OPENSSL},
-    "version": {"value": "1.0.1f", "scheme": "vendor", "tests": ["1.0.1f >= 1.0.1", "1.0.1f < 1.0.1g"]},
-    "assumes": {"platforms": [], "attributes": []},
-}
 
 
 def _since(description: str) -> fields.AwareDateTime:
@@ -219,9 +202,7 @@ class VulnerabilityDetailSchema(VulnerabilitySchema):
                         {
                             "operator": "OR",
                             "negate": False,
-                            "cpeMatch": [
-                                {"vulnerable": True, **EXAMPLE_EVIDENCE["criterion"]}  # type: ignore[dict-item]
-                            ],
+                            "cpeMatch": [{"vulnerable": True, **EXAMPLE_CRITERION}],
                         }
                     ]
                 }
@@ -256,7 +237,7 @@ class MatchSchema(Output):
     cve_id = _text("The vulnerability.", "CVE-2014-0160")
     certainty = fields.String(
         required=True,
-        validate=validate.OneOf([certainty.value for certainty in Certainty]),
+        validate=validate.OneOf(CERTAINTIES),
         metadata={"description": "How sure it is.", "example": "confirmed"},
     )
     severity = _severity("Of the chosen CVSS assessment.")
@@ -299,7 +280,7 @@ class NearMissSchema(Output):
     path = _text("Where the record names it.", "configurations[0].nodes[0].cpeMatch[0]")
     criterion = fields.Dict(
         required=True,
-        metadata={"description": "What it names.", "example": EXAMPLE_EVIDENCE["criterion"]},
+        metadata={"description": "What it names.", "example": EXAMPLE_CRITERION},
     )
     identifier = _text("The CPE name that was compared with it.", OPENSSL)
     comparison = _text("The comparison of versions.", "1.0.1g >= 1.0.1 and 1.0.1g = 1.0.1g, wanted < 1.0.1g")

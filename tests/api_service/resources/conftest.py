@@ -12,9 +12,9 @@ import shared.sample
 from shared import database
 from shared.database import Sessions
 from shared.settings import Settings
-from tests.builders import claimed
+from shared.tasks import IMPORT_NVD_FEED, ask
 from worker_service.handlers import nvd
-from worker_service.tasks import Work
+from worker_service.tasks import Frame
 
 
 @pytest.fixture
@@ -31,10 +31,9 @@ def load_feed(sessions: Sessions, settings: Settings, tmp_path: Path) -> Callabl
         }
         path = tmp_path / "feed.json"
         path.write_text(json.dumps(feed))
-        task = claimed(sessions)
-        effect = nvd.import_feed(Work(task.id, task.epoch, sessions, settings), str(path))
         with database.transaction(sessions) as session:
-            effect(session)
+            task = ask(session, IMPORT_NVD_FEED, path=str(path))
+        Frame(sessions, settings).run(str(task.id), nvd.import_feed)
 
     return load
 

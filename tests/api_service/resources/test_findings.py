@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from api_service.schemas.base import EXAMPLE_ID
 from shared import database
 from shared.lifecycle import finding as lifecycle
 from shared.models.finding import Severity
@@ -126,8 +127,8 @@ def test_the_worst_come_first_whatever_the_page(viewer):
         ("triage=exploitable", set()),
         ("status=open", set(WORST_FIRST)),
         ("status=fixed", set()),
-        (f"asset_id={uuid.uuid4()}", set()),
-        (f"scan_id={uuid.uuid4()}", set()),
+        (f"asset_id={EXAMPLE_ID}", set()),
+        (f"scan_id={EXAMPLE_ID}", set()),
     ],
 )
 @pytest.mark.usefixtures("findings")

@@ -7,6 +7,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
+from api_service.schemas.base import EXAMPLE_ID
 from shared import database
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
@@ -98,7 +99,7 @@ def test_a_schedule_says_when_it_is_due(analyst, definition):
     ("change", "place"),
     [
         ({"name": " "}, "name"),
-        ({"asset_id": str(uuid.uuid4())}, "asset_id"),
+        ({"asset_id": EXAMPLE_ID}, "asset_id"),
         ({"asset_id": "x"}, "asset_id"),
         ({"scanner": "network"}, "scanner"),
         ({"options": {"depth": 1}}, "options.depth"),
