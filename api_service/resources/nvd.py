@@ -1,12 +1,17 @@
 """The state of the mirror."""
 
+import datetime as dt
 from typing import Any
 
-from api_service.blueprint import Blueprint
-from api_service.context import sessions
+from flask import Response
+
+from api_service.auth import principal
+from api_service.blueprint import PREFIX, Blueprint
+from api_service.context import sessions, settings
+from api_service.idempotency import Answer, once
 from api_service.paging import Page
 from api_service.schemas.base import PageQuery
-from api_service.schemas.nvd import MirrorStatusSchema, SyncSchema
+from api_service.schemas.nvd import MirrorStatusSchema, SyncRequest, SyncSchema, SyncStartedSchema
 from api_service.services import nvd
 from api_service.services.nvd import Status
 from shared import database
@@ -21,7 +26,25 @@ blueprint = Blueprint("nvd", "How complete and how fresh the mirror of the NVD i
 def get_mirror_status() -> Status:
     """Show how the mirror stands."""
     with database.reading(sessions()) as session:
-        return nvd.mirror_status(session)
+        return nvd.mirror_status(session, dt.timedelta(hours=settings().nvd_stale_after))
+
+
+@blueprint.operation("POST", "/nvd/sync", role=Role.ADMIN, idempotent=True)
+@blueprint.arguments(SyncRequest, required=False)
+@blueprint.response(202, SyncStartedSchema, headers={"Location": "LOCATION"})
+def start_sync(body: dict[str, Any]) -> Response:
+    """Start a sync.
+
+    There is one at a time: while one waits or is under way, that one's task is answered.
+    """
+    with database.transaction(sessions()) as session:
+
+        def act() -> Answer:
+            task = nvd.start_sync(session, **body, asked_by=principal().user_id)
+            started = {"task_id": task.id, "task_state": task.state, **task.arguments}
+            return Answer(SyncStartedSchema().dump(started), 202, f"{PREFIX}/tasks/{task.id}")
+
+        return once(session, act)
 
 
 @blueprint.operation("GET", "/nvd/syncs", role=Role.VIEWER)

@@ -2,8 +2,10 @@
 
 from marshmallow import fields, validate
 
-from api_service.schemas.base import EXAMPLE_ID, Output, moment
+from api_service.schemas.base import EXAMPLE_ID, Flag, Input, Number, Output, identifier, moment
+from shared.mirror_health import MirrorState
 from shared.models.mirror import SyncKind, SyncState
+from shared.models.task import TaskState
 
 
 def _count(description: str, example: int) -> fields.Integer:
@@ -52,7 +54,52 @@ class SyncSchema(Output):
     error = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Why it did not complete.", "example": None},
+        metadata={"description": "Why it, or its last attempt, did not complete.", "example": None},
+    )
+    substitute = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What it had to do without, and used instead.", "example": None},
+    )
+    troubles = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "What went wrong on the way and was overcome, with how often.",
+            "example": {"the NVD API answered 503 with an HTML page": 3},
+        },
+    )
+
+
+class SyncRequest(Input):
+    """What a sync is to read."""
+
+    days_back = Number(
+        load_default=7,
+        validate=validate.Range(0, 3650),
+        metadata={"description": "Read again what changed in so many days.", "example": 7},
+    )
+    full = Flag(
+        load_default=False,
+        metadata={"description": "Read everything again and compare.", "example": False},
+    )
+
+
+class SyncStartedSchema(Output):
+    """The task of a sync."""
+
+    task_id = identifier("The task; its state tells how the sync stands.", required=True)
+    task_state = fields.Enum(
+        TaskState,
+        by_value=fields.String,
+        required=True,
+        metadata={"description": "Where the task stands.", "example": "PENDING"},
+    )
+    days_back = _count("How many days it reads again.", 7)
+    full = fields.Boolean(
+        required=True, metadata={"description": "Whether it reads everything.", "example": False}
     )
 
 
@@ -61,19 +108,83 @@ class YearSchema(Output):
 
     year = _count("The year in the CVE id.", 2026)
     count = _count("How many the mirror holds.", 12345)
+    upstream = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "How many the upstream's feed of the year had; the one of 2002 has the years before as well.",
+            "example": 12345,
+        },
+    )
+    upstream_at = moment("When that feed was written.", required=True, allow_none=True)
+    missing = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many of these the mirror lacks.", "example": 0},
+    )
+
+
+class QuarantineSchema(Output):
+    """A record that could not be used."""
+
+    cve_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "If it names one.", "example": "CVE-2026-1234"},
+    )
+    source = fields.String(
+        required=True, metadata={"description": "Where it came from.", "example": "NVD API"}
+    )
+    reason = fields.String(
+        required=True,
+        metadata={"description": "Why it cannot be used.", "example": "no usable lastModified: None"},
+    )
+    snapshot = _count("The mirror's snapshot when it came.", 40)
+    first_seen_at = moment("When it came.", required=True)
+
+
+class SyncProgressSchema(Output):
+    """How far a sync is."""
+
+    task_id = identifier("Its task.", required=True)
+    stage = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What it reads.", "example": "api: everything"},
+    )
+    current = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "How much of it is done.", "example": 42000}
+    )
+    total = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "How much it is.", "example": 362000}
+    )
+    percent = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "0 to 100.", "example": 11}
+    )
+    eta_seconds = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How long the stage will take at the pace so far.", "example": 930.0},
+    )
 
 
 class MirrorStatusSchema(Output):
     """How complete and how fresh the mirror is."""
 
-    state = fields.String(
+    state = fields.Enum(
+        MirrorState,
+        by_value=fields.String,
         required=True,
-        validate=validate.OneOf(["empty", "bootstrapping", "fresh", "stale"]),
         metadata={
-            "description": "`empty`; `bootstrapping` while the first sync runs; `stale` when the newest record is older "
-            "than 24 h, `fresh` otherwise.",
+            "description": "`empty`; `bootstrapping` while it is filled for the first time; `stale` when no news came for "
+            "longer than NVD_STALE_AFTER; `degraded` when something is missing, not proven or failed; else `fresh`.",
             "example": "fresh",
         },
+    )
+    reasons = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Why it is so, one sentence each.", "example": []},
     )
     snapshot = _count("The number of the last committed batch of changes.", 41)
     vulnerabilities = _count("CVE records, rejected ones included.", 134485)
@@ -81,11 +192,23 @@ class MirrorStatusSchema(Output):
     unanalysed = _count("Of these, those of which it does not say so yet.", 12485)
     rejected = _count("Of these, those that were withdrawn.", 2000)
     quarantined = _count("Records that could not be used.", 0)
+    quarantine = fields.List(
+        fields.Nested(QuarantineSchema), required=True, metadata={"description": "The first 100 of them."}
+    )
     criteria = _count("Distinct criteria: CPE match strings with their ranges.", 271000)
     newest_record_at = moment("When the NVD changed the newest record.", required=True, allow_none=True)
     age_seconds = fields.Float(
         required=True, allow_none=True, metadata={"description": "How long ago that is.", "example": 5400.0}
     )
+    complete_until = moment(
+        "Every change that the upstream dates before this is here.", required=True, allow_none=True
+    )
+    upstream_total = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many records the upstream said it has.", "example": 134485},
+    )
+    upstream_total_at = moment("When it said so.", required=True, allow_none=True)
     years = fields.List(
         fields.Nested(YearSchema), required=True, metadata={"description": "Vulnerabilities by year."}
     )
@@ -95,8 +218,20 @@ class MirrorStatusSchema(Output):
         allow_none=True,
         metadata={"description": "The latest sync, running or not."},
     )
+    last_success_at = moment("When a sync last completed.", required=True, allow_none=True)
+    last_error = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The latest error, however long ago.", "example": None},
+    )
     running = fields.Boolean(
         required=True, metadata={"description": "A sync is under way.", "example": False}
+    )
+    progress = fields.Nested(
+        SyncProgressSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the sync that is under way."},
     )
     attribution = fields.String(
         required=True,

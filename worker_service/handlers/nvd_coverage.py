@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from shared import database
 from shared.models.coverage import MirrorCoverage, ProvenRange
-from shared.models.mirror import Quarantine, Vulnerability
+from shared.models.mirror import Vulnerability
 
 
 def load(session: Session) -> MirrorCoverage:
@@ -35,15 +35,6 @@ def note_total(session: Session, total: int, at: dt.datetime) -> None:
     coverage = load(session)
     if coverage.upstream_total_at is None or coverage.upstream_total_at <= at:
         coverage.upstream_total, coverage.upstream_total_at = total, at
-
-
-def held(session: Session) -> int:
-    """Records that the mirror holds, those in quarantine included."""
-    usable = session.scalar(sa.select(sa.func.count()).select_from(Vulnerability)) or 0
-    other = sa.select(sa.func.count()).where(
-        ~sa.exists().where(Vulnerability.cve_id == Quarantine.cve_id).correlate(Quarantine)
-    )
-    return usable + (session.scalar(other.select_from(Quarantine)) or 0)
 
 
 def held_between(session: Session, since: dt.datetime, until: dt.datetime) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from shared import mirror_health
 from shared.errors import Permanent, Transient
 from shared.models.base import Document
 from shared.models.coverage import MirrorCoverage
@@ -151,7 +152,7 @@ def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
         nvd_windows.read_planned(run, api)
     with run.work.transaction() as session:
         nvd_coverage.note_total(session, probe.total, probe.timestamp)
-        missing = probe.total - nvd_coverage.held(session)
+        missing = probe.total - mirror_health.held(session)
         coverage = nvd_coverage.load(session)
         read_at = coverage.full_read_at
     if missing > 0 and (read_at is None or probe.timestamp - read_at > REPAIR_EVERY):
@@ -164,7 +165,7 @@ def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
 def _believable(run: Run, probe: Page) -> None:
     """An upstream that lost its data must not make the mirror look complete."""
     with run.work.reading() as session:
-        held = nvd_coverage.held(session)
+        held = mirror_health.held(session)
     if probe.total < held // 2:
         text = f"The NVD API says that it has {probe.total} records, the mirror holds {held}: that is not believed."
         raise Transient(text, delay=300.0)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from shared import mirror_health
 from shared.errors import Transient
 from shared.models.coverage import ProvenRange, SyncPage, SyncWindow
 from shared.models.mirror import Quarantine, pack_ids, unpack_ids
@@ -152,7 +153,7 @@ def _implausible(session: Session, window: SyncWindow, total: int) -> bool:
     if total > 0:
         return False
     if window.since is None or window.until is None:
-        return nvd_coverage.held(session) > 0
+        return mirror_health.held(session) > 0
     return nvd_coverage.held_between(session, window.since, window.until) > 0
 
 

@@ -2,8 +2,13 @@
 
 import datetime as dt
 
+import pytest
+
 from shared import database
+from shared.lifecycle import task as lifecycle
+from shared.models.coverage import FeedState, MirrorCoverage
 from shared.models.mirror import Sync, SyncKind, SyncState
+from shared.models.task import Task
 from tests.builders import ask_for
 
 
@@ -12,11 +17,22 @@ def cve(number, modified, **fields):
     return {"cve": {"id": f"CVE-2026-{number:04}", "vulnStatus": "Analyzed", **times, **fields}}
 
 
-def add_sync(sessions, task_id=None, state=SyncState.RUNNING):
+def just_now():
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat()
+
+
+def add_sync(sessions, task_id=None, state=SyncState.RUNNING, error=None):
     with database.transaction(sessions) as session:
         now = database.now(session)
         session.add(
-            Sync(kind=SyncKind.FEED, source="feed.json", state=state, task_id=task_id, started_at=now)
+            Sync(
+                kind=SyncKind.FEED,
+                source="feed.json",
+                state=state,
+                task_id=task_id,
+                started_at=now,
+                error=error,
+            )
         )
 
 
@@ -38,10 +54,18 @@ def test_the_numbers_of_a_mirror(viewer, load_feed):
         {"cve": {"id": "CVE-2026-0004"}},
     )
     status = viewer.get("/nvd/status").json
-    assert status["state"] == "fresh"
+    assert status["state"] == "degraded"  # a file proves nothing about what it does not hold
+    assert status["reasons"] == [
+        "It was never proven complete: no sync has read everything.",
+        "1 record could not be used and stand in quarantine.",
+    ]
+    assert [each["cve_id"] for each in status["quarantine"]] == ["CVE-2026-0004"]
     numbers = ("vulnerabilities", "analysed", "unanalysed", "rejected", "quarantined", "snapshot")
     assert [status[name] for name in numbers] == [4, 2, 1, 1, 1, 1]
-    assert status["years"] == [{"year": 2014, "count": 1}, {"year": 2026, "count": 3}]
+    assert [(each["year"], each["count"], each["missing"]) for each in status["years"]] == [
+        (2014, 1, None),
+        (2026, 3, None),
+    ]
     assert 7100 < status["age_seconds"] < 7500
     sync = status["last_sync"]
     assert (sync["state"], sync["read"], sync["changed"], sync["quarantined"]) == ("completed", 5, 4, 1)
@@ -73,3 +97,80 @@ def test_syncs_are_listed_latest_first(viewer, nobody, sessions):
     assert [each["state"] for each in answer.json] == ["cancelled", "failed"]
     assert '"total": 3' in answer.headers["X-Pagination"]
     assert nobody.get("/nvd/syncs").status_code == 401
+
+
+def prove(sessions, **values):
+    with database.transaction(sessions) as session:
+        session.add(MirrorCoverage(id=1, watermark=database.now(session), **values))
+
+
+def test_a_mirror_that_is_proven_complete_is_fresh(viewer, sessions, load_feed):
+    load_feed(cve(1, just_now()))
+    prove(sessions, upstream_total=1, upstream_total_at=dt.datetime.now(dt.UTC))
+    status = viewer.get("/nvd/status").json
+    assert (status["state"], status["reasons"], status["upstream_total"]) == ("fresh", [], 1)
+    assert status["complete_until"] is not None
+
+
+def test_missing_records_degrade_it(viewer, sessions, load_feed):
+    load_feed(cve(1, just_now()))
+    prove(sessions, upstream_total=1001, upstream_total_at=dt.datetime.now(dt.UTC))
+    status = viewer.get("/nvd/status").json
+    assert (status["state"], status["reasons"]) == (
+        "degraded",
+        ["1,000 of the upstream's 1,001 records are missing."],
+    )
+
+
+def test_a_year_stands_beside_its_feed(viewer, sessions, load_feed):
+    load_feed(cve(1, just_now()))
+    with database.transaction(sessions) as session:
+        now = database.now(session)
+        for name, total in (("2026", 3), ("modified", 9)):
+            feed = FeedState(
+                name=name, known_as="", total=total, written_at=now, imported_at=now, checked_at=now
+            )
+            session.add(feed)
+    (year,) = viewer.get("/nvd/status").json["years"]
+    assert (year["count"], year["upstream"], year["missing"]) == (1, 3, 2)
+
+
+def test_a_failed_sync_degrades_it_and_says_why(viewer, sessions, load_feed):
+    load_feed(cve(1, just_now()))
+    prove(sessions)
+    add_sync(
+        sessions, state=SyncState.FAILED, error="The NVD refuses the API key (NVD_API_KEY): Invalid apiKey."
+    )
+    status = viewer.get("/nvd/status").json
+    assert status["state"] == "degraded"
+    assert "The last sync failed: The NVD refuses the API key" in status["reasons"][0]
+    assert status["last_error"].startswith("The NVD refuses")
+
+
+def test_progress_and_what_is_left(viewer, sessions):
+    task = ask_for(sessions)
+    with database.transaction(sessions) as session:
+        claimed = lifecycle.claim(session, task.id, "worker", dt.timedelta(minutes=1))
+        lifecycle.report(session, task.id, claimed.epoch, "api: everything", 50, 200)
+        session.get_one(Task, task.id).started_at = database.now(session) - dt.timedelta(seconds=10)
+    add_sync(sessions, task.id)
+    progress = viewer.get("/nvd/status").json["progress"]
+    assert (progress["stage"], progress["percent"]) == ("api: everything", 25)
+    assert 29 <= progress["eta_seconds"] <= 40
+
+
+def test_an_admin_starts_a_sync_and_there_is_one_at_a_time(admin, analyst, rung):
+    first = admin.post("/nvd/sync", {"days_back": 3})
+    assert first.status_code == 202
+    assert first.headers["Location"] == f"/api/v1/tasks/{first.json['task_id']}"
+    assert (first.json["days_back"], first.json["full"], first.json["task_state"]) == (3, False, "PENDING")
+    assert [str(each.task_id) for each in rung] == [first.json["task_id"]]
+    second = admin.post("/nvd/sync", {"full": True})
+    assert (second.status_code, second.json) == (202, first.json)
+    assert admin.post("/nvd/sync").status_code == 202
+    assert analyst.post("/nvd/sync").status_code == 403
+
+
+@pytest.mark.parametrize("body", [{"days_back": -1}, {"days_back": "7"}, {"full": 1}, {"days": 7}])
+def test_what_is_no_request_for_a_sync(admin, body):
+    assert admin.post("/nvd/sync", body).status_code == 422
