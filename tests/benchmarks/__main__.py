@@ -5,14 +5,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import growth, increment, matching, mirroring
+from tests.benchmarks import growth, increment, matching, mirroring, scanning, tasks
 from tests.benchmarks.harness import DATABASES, Bench, describe_machine, feed_folder
 
 BENCHMARKS = {
     "import": mirroring.measure,
     "match": matching.measure,
+    "scan": scanning.measure,
     "growth": growth.measure,
     "increment": increment.measure,
+    "tasks": tasks.measure,
 }
 """Each by its name on the command line, in the order in which they run: the first fills what the second reads."""
 

@@ -16,9 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import database
+from shared import database, migrations
 from shared.database import Sessions
-from shared.models.base import Base
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -139,7 +138,7 @@ class Bench:
                 connection.exec_driver_sql(f"CREATE DATABASE {name}")
             url = sa.make_url(self._server).set(database=name).render_as_string(hide_password=False)
         engine = database.make_engine(url)
-        Base.metadata.create_all(engine)
+        migrations.upgrade(engine)
         engine.dispose()
         return url
 

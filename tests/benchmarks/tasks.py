@@ -1,51 +1,44 @@
-"""Durable no-op tasks per second, and the time from asking to the start on an idle system, on both databases.
+"""Durable no-op tasks per second, and the time from asking to the start on an idle system."""
 
-python -m tests.benchmarks.tasks [TASKS]
-"""
-
-import sys
 import time
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
 from shared import database, doorbell
 from shared.database import Sessions
 from shared.models.task import ENDED, Task
+from tests.benchmarks.harness import Bench, Figure
 from tests.builders import wait_for
-from tests.faults.servers import DATABASES, percentile, servers
+from tests.faults.servers import percentile, servers
 from tests.flow import doors
 from tests.flow.processes import SCHEDULER, WORKER, running
 
 IDLE = 60
 """Tasks asked for one by one on an idle system."""
+TASKS = 1000
 
 
-def main(tasks: int = 2000) -> None:
-    """Print the figures of both databases."""
-    for kind in DATABASES:
-        rate, backlog, waits = measure(kind, tasks)
-        print(
-            f"{kind}: {rate:.0f} durable no-op tasks/s end to end (one asker, 2 processes x 4 threads, {tasks} tasks), "
-            f"{backlog:.0f}/s from a backlog; ask to start, idle: "
-            f"p50 {percentile(waits, 0.5) * 1000:.0f} ms, p95 {percentile(waits, 0.95) * 1000:.0f} ms, "
-            f"max {max(waits) * 1000:.0f} ms ({len(waits)} asks)"
-        )
-
-
-def measure(kind: str, tasks: int) -> tuple[float, float, list[float]]:
-    """Tasks a second with the asker running, and from a backlog; seconds from asking to start when idle."""
-    with servers(kind) as (engine, environment, folder):
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Tasks a second with the asker running, and from a backlog; the time from asking to the start when idle."""
+    with servers(bench.kind) as (engine, environment, folder):
         sessions = database.make_sessions(engine, doorbell.open_doorbell(environment["REDIS_URL"]))
         with running(SCHEDULER, environment, folder):
             with running(WORKER, environment, folder):
                 _ended(sessions, _ask(sessions, 50))  # warm
                 waits = [_wait(sessions) for _ in range(IDLE)]
                 begin = time.monotonic()
-                _ended(sessions, _ask(sessions, tasks))
-                rate = tasks / (time.monotonic() - begin)
-            ids = _ask(sessions, tasks)
+                _ended(sessions, _ask(sessions, TASKS))
+                rate = TASKS / (time.monotonic() - begin)
+            ids = _ask(sessions, TASKS)
             with running(WORKER, environment, folder):
-                return rate, tasks / _drain(sessions, ids), waits
+                backlog = TASKS / _drain(sessions, ids)
+    about = f"one asker, 2 processes x 4 threads, {TASKS} tasks"
+    yield Figure("durable no-op tasks, end to end", rate, "tasks/s", note=about)
+    yield Figure("durable no-op tasks, from a backlog", backlog, "tasks/s")
+    for share in (0.5, 0.95):
+        name = f"ask to start on an idle system, p{share * 100:.0f}"
+        yield Figure(name, percentile(waits, share) * 1000, "ms", note=f"{IDLE} asks")
 
 
 def _ask(sessions: Sessions, number: int) -> list[Task]:
@@ -80,7 +73,3 @@ def _drain(sessions: Sessions, tasks: list[Task]) -> float:
         times = sa.select(sa.func.min(Task.started_at), sa.func.max(Task.ended_at)).where(Task.id.in_(ids))
         first, last = session.execute(times).one()
         return float((last - first).total_seconds())
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
