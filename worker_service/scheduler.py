@@ -4,6 +4,7 @@ periodiq gives up when Redis is away at a tick and is then started again; the sw
 of its own and never waits for it.
 """
 
+import datetime as dt
 import signal
 import sys
 import threading
@@ -46,7 +47,8 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def _sweep(stop: threading.Event) -> None:
     redis = doorbell.connect(settings.redis_url, doorbell.RING_SECONDS)
-    sweeper = Sweeper(frame.sessions, lambda queue: doorbell.waiting(redis, queue))
+    stale_after = dt.timedelta(hours=settings.nvd_stale_after)
+    sweeper = Sweeper(frame.sessions, lambda queue: doorbell.waiting(redis, queue), stale_after)
     while not stop.wait(settings.sweep_seconds):
         sweeper.sweep()
 

@@ -18,6 +18,7 @@ from shared.database import Sessions
 from shared.errors import Conflict, Invalid
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
+from shared.lifecycle.mirror import tell_if_stale
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.scan import Scan
 from shared.models.task import ACTIVE, WAITING, Task
@@ -37,11 +38,14 @@ class Sweeper:
 
     sessions: Sessions
     waiting: Callable[[str], int]
+    stale_after: dt.timedelta = dt.timedelta(hours=24)
+    """Without news for longer than this the mirror is stale."""
 
     def sweep(self) -> None:
         """Do everything once. Each action is a transaction of its own, so that one that fails stops no other."""
         for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended):
             self._do(action)
+        self._do(tell_if_stale, self.stale_after)
         for queue in QUEUES:
             try:
                 waiting = self.waiting(queue)  # asked with no transaction open: Redis may take its time

@@ -76,7 +76,7 @@ def ask_for_import(sessions: Sessions, path: Path) -> uuid.UUID:
     absolute = str(path.absolute())
     try:
         with database.transaction(sessions) as session:
-            how = Asking(lock_key="mirror", dedupe_key=f"import:{absolute}"[:200])
+            how = Asking(dedupe_key=f"import:{absolute}"[:200])
             return ask(session, IMPORT_NVD_FEED, how, path=absolute).id
     except (OperationalError, ProgrammingError) as error:
         raise click.ClickException(
@@ -117,6 +117,34 @@ def outcome(task: Task) -> str:
     if result.get("already_imported"):
         return "imported before, unchanged"
     return ", ".join(f"{result[name]:,} {name}" for name in ("read", "changed", "unchanged", "quarantined"))
+
+
+@nvd.command()
+@click.option("--full", is_flag=True, help="Read everything again and compare, not only what changed.")
+@click.option(
+    "--days-back", type=click.IntRange(0, 3650), default=7, show_default=True, help="Read so many days again."
+)
+def sync(full: bool, days_back: int) -> None:
+    """Bring the mirror to what the NVD holds, and show how far it is."""
+    api = Api.from_settings(Settings())
+    task_id = api.post("/nvd/sync", {"full": full, "days_back": days_back})["task_id"]
+    with make_progress() as progress:
+        bar = progress.add_task("waiting", total=None)
+        while (task := api.get(f"/tasks/{task_id}"))["state"] not in list(ENDED):
+            done = task["progress"]
+            progress.update(
+                bar,
+                description=done["stage"] or "waiting",
+                completed=done["current"] or 0,
+                total=done["total"],
+            )
+            time.sleep(POLL_SECONDS * 4)
+    if task["state"] != TaskState.SUCCESS:
+        raise click.ClickException(f"the sync ended as {task['state']}: {task['error']}")
+    counts = ", ".join(
+        f"{task['result'][name]:,} {name}" for name in ("read", "changed", "unchanged", "quarantined")
+    )
+    click.echo(counts, err=True)
 
 
 @nvd.command()
