@@ -1,12 +1,12 @@
 """Many rows in few statements, as fast as each database can take them from Python.
 
-SQLite takes a list of `VALUES`, a few thousand values long: a quarter cheaper than row by row, and the interpreter is free
+SQLite takes a list of `VALUES`, as long as it may be: a quarter cheaper than row by row, and the interpreter is free
 for other threads meanwhile (row by row, they would fight for it at every row). PostgreSQL takes one array per column and
 unnests them: one round trip and one plan however many rows there are.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,20 +16,29 @@ from shared.models.base import Base
 
 Row = Sequence[Any]
 
-_SQLITE_VALUES = 3000
+REPLACE = "REPLACE"
+"""On conflict: all columns that are given."""
+
+_SQLITE_VALUES = 16_384
 """In one statement; SQLite's own limit is 32,766."""
 
 
 def insert(
-    session: Session, model: type[Base], columns: Sequence[str], rows: Iterable[Row], *, replace: bool = False
+    session: Session,
+    model: type[Base],
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    *,
+    on_conflict: str = "DO NOTHING",
 ) -> None:
-    """Insert rows; a row whose primary key is there already is left out, or replaced if `replace`."""
+    """Insert rows; `on_conflict` says what becomes of one whose primary key is there already (SQL, or REPLACE)."""
     table = _table(model)
     keys = [column.name for column in table.primary_key]
-    changes = ", ".join(f"{_q(name)} = excluded.{_q(name)}" for name in columns if name not in keys)
-    then = f"DO UPDATE SET {changes}" if replace else "DO NOTHING"
+    if on_conflict == REPLACE:
+        changes = (f"{_q(name)} = excluded.{_q(name)}" for name in columns if name not in keys)
+        on_conflict = f"DO UPDATE SET {', '.join(changes)}"
     into = f"INSERT INTO {_q(table.name)} ({_names(columns)})"
-    _execute(session, table, columns, rows, into, f"ON CONFLICT ({_names(keys)}) {then}")
+    _execute(session, table, columns, rows, into, f"ON CONFLICT ({_names(keys)}) {on_conflict}")
 
 
 def delete(session: Session, model: type[Base], columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -47,13 +56,12 @@ def _execute(
     values = _driver_rows(connection.dialect, table, columns, rows)
     if connection.dialect.name == "sqlite":
         row = f"({', '.join('?' * len(columns))})"
-        size = max(1, _SQLITE_VALUES // len(columns))
-        for start in range(0, len(values), size):
-            chunk = values[start : start + size]
-            marks = ", ".join([row] * len(chunk))
-            connection.exec_driver_sql(
-                f"{before} VALUES {marks} {after}", tuple(itertools.chain.from_iterable(chunk))
-            )
+        start = 0
+        for size in _sizes(len(values), _SQLITE_VALUES // len(columns)):
+            marks = ", ".join([row] * size)
+            chunk = itertools.chain.from_iterable(values[start : start + size])
+            connection.exec_driver_sql(f"{before} VALUES {marks} {after}", tuple(chunk))
+            start += size
     elif values:
         types = [table.c[name].type.compile(connection.dialect).split("(")[0] for name in columns]
         # %b: bytes travel as they are, not as hexadecimal digits.
@@ -61,6 +69,14 @@ def _execute(
         parameters = tuple(map(list, zip(*values, strict=True)))
         statement = f"{before} SELECT * FROM unnest({arrays}) {after}"  # noqa: S608  # names come from the models
         connection.exec_driver_sql(statement, parameters)
+
+
+def _sizes(count: int, most: int) -> Iterator[int]:
+    """`count` as a sum of powers of two, none above `most`: few different statements for SQLite to keep prepared."""
+    while count:
+        size = 1 << (min(count, most).bit_length() - 1)
+        yield size
+        count -= size
 
 
 def _driver_rows(
