@@ -153,16 +153,25 @@ def status() -> None:
     answer = Api.from_settings(Settings()).get("/nvd/status")
     table = Table(show_header=False, box=None)
     for name, value in answer.items():
-        if name == "years":
-            years = ", ".join(f"{each['year']}: {each['count']:,}" for each in value)
-            table.add_row("per year", years or "none")
-        elif isinstance(value, dict):
-            table.add_row(
-                name.replace("_", " "), ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
-            )
-        elif isinstance(value, list):
-            table.add_row(name.replace("_", " "), "; ".join(map(str, value)) or "none")
-        else:
-            shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
-            table.add_row(name.replace("_", " "), "none" if shown is None else str(shown))
+        table.add_row(name.replace("_", " "), shown(name, value))
     Console().print(table)
+
+
+def shown(name: str, value: Any) -> str:
+    """One line of the status, for people."""
+    if value is None or value == []:
+        return "none"
+    if name == "years":
+        return ", ".join(map(_year, value))
+    if name == "quarantine":
+        return "; ".join(f"{each['cve_id'] or 'a record without id'}: {each['reason']}" for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _year(year: dict[str, Any]) -> str:
+    missing = f" ({year['missing']:,} missing)" if year["missing"] else ""
+    return f"{year['year']}: {year['count']:,}{missing}"

@@ -1,21 +1,26 @@
 """Whole syncs against the fake: the mirror equals its upstream, the watermark is never ahead, and the row says what happened."""
 
+import dataclasses
 import datetime as dt
 import random
+import threading
+import time
 
 import pytest
 import sqlalchemy as sa
 
-from shared import database
+from shared import database, doorbell
 from shared.database import Sessions
 from shared.models.coverage import SyncPage, SyncWindow
 from shared.models.mirror import MirrorChange, Quarantine, Snapshot, SyncKind, SyncState
 from shared.models.task import TaskState
 from shared.settings import Settings
-from tests.upstream import faults
+from tests.upstream import faults, quick
 from tests.upstream.mirror import Mirror, pointed_at
 from tests.upstream.records import make_record, unusable, with_new_enum, without_cpe_match
 from tests.upstream.server import Upstream
+from worker_service.clients.allowance import Allowance, Limit
+from worker_service.clients.nvd_api import NvdApi
 
 
 @pytest.fixture
@@ -218,3 +223,31 @@ def test_an_upstream_that_lost_its_data_is_not_believed(filled: Mirror):
     assert filled.coverage.watermark == before
     filled.upstream.records = kept
     assert filled.differences() == []
+
+
+def test_two_workers_together_never_exceed_the_allowance(mirror: Mirror, redis_url: str):
+    """Two syncs of one upstream from two databases are the worst case: nothing but Redis knows of both."""
+    limit = Limit(5, seconds=0.5, slack=0.1)
+    mirror.tuning = dataclasses.replace(mirror.tuning, limit=limit, page_size=20)
+    mirror.settings = mirror.settings.with_changes(nvd_feed_url="off", redis_url=redis_url)
+    mirror.upstream.api_faults = [None, faults.unavailable, faults.too_many("0")] * 3
+    other = threading.Thread(target=lambda: many_questions(mirror, limit, redis_url))
+    other.start()
+    mirror.sync()
+    other.join()
+    check(mirror)
+    moments = sorted(request.at for request in mirror.upstream.requests)
+    assert len(moments) > 30
+    assert (
+        max(sum(start <= at < start + limit.seconds for at in moments) for start in moments) <= limit.requests
+    )
+
+
+def many_questions(mirror: Mirror, limit: Limit, redis_url: str) -> None:
+    """Another worker's: as fast as it is allowed to."""
+    asking = quick.caller(pause=time.sleep)
+    url = mirror.settings.nvd_api_url
+    allowance = Allowance(limit, doorbell.connect(redis_url, 1.0), f"nvd:{url}", time.sleep)
+    client = NvdApi(url, asking, allowance, None, 20)
+    for _ in range(15):
+        client.probe()
