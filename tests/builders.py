@@ -100,6 +100,10 @@ def ago(sessions: Sessions, **delta: float) -> dt.datetime:
         return database.now(session) - dt.timedelta(**delta)
 
 
+PATIENCE = 50.0
+"""Seconds that a test waits for another process: long, since a busy machine is slow and a failure is rare."""
+
+
 def at_once(actions: Sequence[Callable[[], T]]) -> list[T | Exception]:
     """Run functions in threads that start together; what each gave or raised."""
     gate = threading.Barrier(len(actions))
@@ -115,7 +119,7 @@ def at_once(actions: Sequence[Callable[[], T]]) -> list[T | Exception]:
         return list(pool.map(go, actions))
 
 
-def wait_for(condition: Callable[[], T], seconds: float = 20.0, what: str = "") -> T:
+def wait_for(condition: Callable[[], T], seconds: float = PATIENCE, what: str = "") -> T:
     """Poll until `condition` gives something true; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.builders import wait_for
+from tests.builders import PATIENCE, wait_for
 
 WORKER = "tests.flow.worker"
 SCHEDULER = "worker_service.scheduler"
@@ -88,5 +88,5 @@ def logged(process: Process, event: str) -> bool:
     return event in process.log.read_text(errors="replace")
 
 
-def wait_logged(process: Process, event: str, seconds: float = 20.0) -> None:
+def wait_logged(process: Process, event: str, seconds: float = PATIENCE) -> None:
     wait_for(lambda: logged(process, event), seconds, f"{event} in {process.log.name}")

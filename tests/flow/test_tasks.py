@@ -14,7 +14,7 @@ from shared.models.finding import Finding
 from shared.models.notification import Notification
 from shared.models.scan import Run, RunStatus
 from shared.models.task import ENDED, Task, TaskState
-from tests.builders import INVENTORY, add_run, add_scan, add_user, components, read, wait_for
+from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
 from tests.flow.doors import ask_for, effects, starts
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -22,14 +22,14 @@ on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 """What does not depend on the database is shown on one of them."""
 
 
-def ended(sessions, task, seconds=25.0) -> Task:
+def ended(sessions, task, seconds=PATIENCE) -> Task:
     return wait_for(
         lambda: (row := read(sessions, task.id)).state in ENDED and row, seconds, f"the end of task {task.id}"
     )
 
 
 def started(sessions, task, times=1):
-    wait_for(lambda: starts(sessions, task.id) >= times, 25.0, f"start {times} of task {task.id}")
+    wait_for(lambda: starts(sessions, task.id) >= times, PATIENCE, f"start {times} of task {task.id}")
 
 
 def test_a_scan_that_is_asked_for_ends_with_its_notification(sessions, worker):
@@ -108,7 +108,7 @@ def test_a_worker_that_sleeps_past_its_lease_cannot_commit(sessions, worker, sch
     row = ended(sessions, task)
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
-    wait_for(lambda: "task_lease_lost" in first.log.read_text(), 15, "the first worker noticing")
+    wait_for(lambda: "task_lease_lost" in first.log.read_text(), PATIENCE, "the first worker noticing")
     assert read(sessions, task.id).epoch == row.epoch
     assert len(effects(sessions, task.id)) == 1
 
@@ -161,7 +161,7 @@ def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, schedule
             current = worker()
         return (row := read(sessions, task.id)).state in ENDED and row
 
-    row = wait_for(dead, 60.0, "the poison to be given up")
+    row = wait_for(dead, 2 * PATIENCE, "the poison to be given up")
     assert (row.state, starts(sessions, task.id)) == (TaskState.FAILURE, 3)
     assert "given up after 3 lost workers" in row.error
 
@@ -194,4 +194,4 @@ def test_a_killed_master_leaves_no_worker_behind(sessions, worker):
     ended(sessions, task)
     os.kill(first.popen.pid, signal.SIGKILL)
     first.popen.wait(10)
-    wait_for(lambda: not first.group(), 15.0, "its children to end")
+    wait_for(lambda: not first.group(), PATIENCE, "its children to end")
