@@ -80,6 +80,11 @@ class Settings(BaseSettings):
                 return "postgresql+psycopg://" + self.database_url.removeprefix(plain)
         return self.database_url
 
+    def make_data_dir(self) -> Path:
+        """The data directory, made when missing; only its owner may look into it, since findings and tokens lie there."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.data_dir
+
     def with_changes(self, **changes: object) -> Self:
         """A copy with some settings replaced, by attribute name."""
         return self.model_copy(update=changes)

@@ -51,7 +51,7 @@ def db() -> None:
 def upgrade() -> None:
     """Bring the database's schema to what this version needs."""
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     before = migrations.upgrade(make_engine(settings.sqlalchemy_url))
     after = migrations.head()
     click.echo(

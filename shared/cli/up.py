@@ -82,7 +82,7 @@ def running(settings: Settings, stop: threading.Event) -> Iterator[Running]:
     Raises click's ClickException when a part does not start, and Abort when `stop` is set before all of them have.
     """
     _check_services()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     if (other := local.read(settings.data_dir)) is not None:
         raise click.ClickException(f"a Vedette runs on {settings.data_dir} already: {other.api_url}")
     logs = settings.data_dir / "logs"

@@ -63,3 +63,8 @@ def test_settings_are_frozen():
     with pytest.raises(ValidationError):
         Settings().port = 1
     assert Settings().with_changes(port=1).port == 1
+
+
+def test_the_data_directory_is_its_owners_alone(tmp_path):
+    folder = Settings().with_changes(data_dir=tmp_path / "deep" / "data").make_data_dir()
+    assert folder.stat().st_mode & 0o777 == 0o700
