@@ -7,6 +7,7 @@
 import os
 import re
 import shutil
+import socket
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
