@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import Invalid
 
 NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
@@ -13,8 +15,7 @@ NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
 class Settings(BaseSettings):
     """What can be set, with its default. Variables bear the name in `validation_alias`; `.env` is read too.
 
-    Build it once per process (`Settings()`), hand it to what needs it, never import an instance.
-    Raises pydantic's ValidationError, which names the variable, when a value cannot be used.
+    Build it once per process (`read_settings()`), hand it to what needs it, never import an instance.
     """
 
     model_config = SettingsConfigDict(
@@ -88,3 +89,17 @@ class Settings(BaseSettings):
     def with_changes(self, **changes: object) -> Self:
         """A copy with some settings replaced, by attribute name."""
         return self.model_copy(update=changes)
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises Invalid, which names the variables that cannot be used and never shows their values: they may be secrets.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, each['loc'])) or 'environment'}: {each['msg']}" for each in error.errors()
+        ]
+        raise Invalid("A setting cannot be used. " + "; ".join(wrong)) from None

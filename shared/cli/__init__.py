@@ -1,25 +1,50 @@
 """The `vedette` command. Results go to standard output, progress and messages to standard error."""
 
+import importlib
 import sys
 
 import click
-from pydantic import ValidationError
 
-from shared.cli import accounts, demo, mirror, scan, services, up
 from shared.errors import VedetteError
 
 EXIT_ERROR = 1
 """Whatever went wrong, usage errors included; the codes above it say what a scan found."""
 
+COMMANDS = {
+    "api": "services",
+    "db": "schema",
+    "demo": "demo",
+    "nvd": "mirror",
+    "scan": "scan",
+    "scheduler": "services",
+    "token": "accounts",
+    "up": "up",
+    "user": "accounts",
+    "worker": "services",
+}
+"""Every command and the module of this package that holds it under its name."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class OnDemand(click.Group):
+    """A group that imports a command when it is called: most need neither the database nor the web."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"shared.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101  # so says the table
+        return command
+
+
+@click.group(cls=OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vedette")
 def cli() -> None:
     """Vedette: scan what you run against your own mirror of the NVD, and hear when something changes."""
-
-
-for command in (*services.COMMANDS, up.up, demo.demo, accounts.user, accounts.token, mirror.nvd, scan.scan):
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -33,10 +58,6 @@ def main() -> None:
         code = EXIT_ERROR
     except click.ClickException as error:
         error.show()
-        code = EXIT_ERROR
-    except ValidationError as error:
-        for each in error.errors():
-            click.echo(f"setting {'.'.join(map(str, each['loc'])) or 'environment'}: {each['msg']}", err=True)
         code = EXIT_ERROR
     except VedetteError as error:
         click.echo(f"Error: {error.detail}", err=True)

@@ -10,12 +10,12 @@ from shared import credentials, database
 from shared.database import Sessions
 from shared.errors import NotFound
 from shared.models.user import Role, User
-from shared.settings import Settings
+from shared.settings import read_settings
 
 
 def open_sessions() -> Sessions:
     """Sessions on the database that the settings name."""
-    return database.make_sessions(database.make_engine(Settings().sqlalchemy_url))
+    return database.make_sessions(database.make_engine(read_settings().sqlalchemy_url))
 
 
 @click.group()

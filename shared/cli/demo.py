@@ -11,7 +11,7 @@ from shared.cli import scan
 from shared.cli.client import Api
 from shared.cli.mirror import ask_for_import, follow
 from shared.cli.up import Running, announce, running, stop_on_signals
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
 
 FEED = "feed.json"
 SBOM = "sbom.cdx.json"
@@ -21,7 +21,7 @@ SBOM = "sbom.cdx.json"
 @click.option("--exit", "exit_", is_flag=True, help="End after the scan instead of staying up.")
 def demo(exit_: bool) -> None:
     """Start everything on a sample mirror, scan a sample SBOM, print the findings, and stay up until Ctrl-C."""
-    settings = Settings()
+    settings = read_settings()
     settings = settings.with_changes(
         data_dir=settings.data_dir / "demo", database_url="", port=_free_unless_set(settings)
     )

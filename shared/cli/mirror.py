@@ -25,7 +25,7 @@ from shared.cli import local
 from shared.cli.client import Api
 from shared.database import Sessions
 from shared.models.task import ENDED, Task, TaskState
-from shared.settings import Settings
+from shared.settings import read_settings
 from shared.tasks import IMPORT_NVD_FEED, Asking, ask
 
 POLL_SECONDS = 0.25
@@ -61,7 +61,7 @@ def import_(files: tuple[Path, ...]) -> None:
 
     A worker does the work, so one must run and be able to read the files.
     """
-    settings = Settings()
+    settings = read_settings()
     running = local.read(settings.data_dir)
     ring = doorbell.open_doorbell(running.redis_url if running else settings.redis_url)
     sessions = database.make_sessions(database.make_engine(settings.sqlalchemy_url), ring)
@@ -126,7 +126,7 @@ def outcome(task: Task) -> str:
 )
 def sync(full: bool, days_back: int) -> None:
     """Bring the mirror to what the NVD holds, and show how far it is."""
-    api = Api.from_settings(Settings())
+    api = Api.from_settings(read_settings())
     task_id = api.post("/nvd/sync", {"full": full, "days_back": days_back})["task_id"]
     with make_progress() as progress:
         bar = progress.add_task("waiting", total=None)
@@ -150,7 +150,7 @@ def sync(full: bool, days_back: int) -> None:
 @nvd.command()
 def status() -> None:
     """How complete and how fresh the mirror is."""
-    answer = Api.from_settings(Settings()).get("/nvd/status")
+    answer = Api.from_settings(read_settings()).get("/nvd/status")
     table = Table(show_header=False, box=None)
     for name, value in answer.items():
         table.add_row(name.replace("_", " "), shown(name, value))

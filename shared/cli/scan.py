@@ -18,7 +18,7 @@ from rich.table import Table
 from shared.cli.client import Api
 from shared.cli.mirror import make_progress
 from shared.models.finding import Severity
-from shared.settings import Settings
+from shared.settings import read_settings
 
 EXIT_GATE = 2
 EXIT_OLD = 3
@@ -41,7 +41,7 @@ _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "gr
 )
 def scan(file: Path, name: str, fail_on: str | None, format_: str, max_age: float | None) -> int:
     """Scan the SBOM FILE and print its findings."""
-    api = Api.from_settings(Settings())
+    api = Api.from_settings(read_settings())
     if max_age is not None and _too_old(api, max_age):
         return EXIT_OLD
     findings = scan_document(api, file, name or file.name)

@@ -1,4 +1,4 @@
-"""One service each, as the containers run them, and the database's upgrade."""
+"""One service each, as the containers run them."""
 
 import importlib.util
 import os
@@ -6,15 +6,14 @@ import sys
 
 import click
 
-from shared import migrations
-from shared.database import make_engine
-from shared.settings import Settings
+from shared.settings import read_settings
 
 
 def _become(module: str, extra: str, *arguments: str) -> None:
     """Replace this process by `python -m module`, so that signals reach the service itself."""
     if importlib.util.find_spec(module.partition(".")[0]) is None or not _installed(extra):
         raise click.ClickException(f"this installation lacks the service: pip install 'vedette[{extra}]'")
+    read_settings()  # what cannot be used is told here, not in a traceback of the service
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # a fixed argument list
 
 
@@ -40,23 +39,3 @@ def worker(queues: tuple[str, ...]) -> None:
 def scheduler() -> None:
     """Run a scheduler: the timetable and the sweeper. Any number may run."""
     _become("worker_service.scheduler", "worker")
-
-
-@click.group()
-def db() -> None:
-    """The database."""
-
-
-@db.command()
-def upgrade() -> None:
-    """Bring the database's schema to what this version needs."""
-    settings = Settings()
-    settings.make_data_dir()
-    before = migrations.upgrade(make_engine(settings.sqlalchemy_url))
-    after = migrations.head()
-    click.echo(
-        f"database at revision {after}" + ("" if before == after else f" (was {before or 'empty'})"), err=True
-    )
-
-
-COMMANDS = (api, worker, scheduler, db)

@@ -21,7 +21,7 @@ import requests
 from shared import credentials, database, doorbell, migrations
 from shared.cli import local
 from shared.cli.processes import Child, stop_all, tail
-from shared.settings import Settings
+from shared.settings import Settings, read_settings
 
 READY_SECONDS = 60.0
 REDIS_SECONDS = 10.0
@@ -48,7 +48,7 @@ class Running:
 def up() -> None:
     """Run everything on this machine: database, Redis, API, worker, scheduler. Ctrl-C ends all."""
     stop = stop_on_signals()
-    with running(Settings(), stop) as vedette:
+    with running(read_settings(), stop) as vedette:
         announce(vedette)
         vedette.watch(stop)
         click.echo("stopping ...", err=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings
+from shared.errors import Invalid
+from shared.settings import Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +69,10 @@ def test_settings_are_frozen():
 def test_the_data_directory_is_its_owners_alone(tmp_path):
     folder = Settings().with_changes(data_dir=tmp_path / "deep" / "data").make_data_dir()
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_wrong_value_is_named_and_never_shown(monkeypatch):
+    monkeypatch.setenv("VEDETTE_PORT", "hunter2")
+    with pytest.raises(Invalid, match="VEDETTE_PORT: ") as caught:
+        read_settings()
+    assert "hunter2" not in caught.value.detail
