@@ -120,6 +120,20 @@ def lookup_keys(components: Iterable[Component]) -> set[IndexKey]:
     return keys
 
 
+def is_system_package(component: Component) -> bool:
+    """Whether the package URL says that a distribution packaged it."""
+    return (component.purl or "").removeprefix("pkg:").partition("/")[0] in purl.SYSTEM_TYPES
+
+
+def limited(identity: Identity, at_most: Certainty) -> Identity:
+    """The same identity, from which no more may be concluded."""
+    return msgspec.structs.replace(
+        identity,
+        ceiling=weakest(identity.ceiling, at_most),
+        open_ceiling=identity.open_ceiling and weakest(identity.open_ceiling, at_most),
+    )
+
+
 class _Subject:
     """A component with what its package URL says, while its identities are being found."""
 
@@ -136,11 +150,12 @@ class _Subject:
         One name is what somebody asserts. Several names of different products beside a package URL are the guesses
         of a tool, of which at most one is the dictionary's: `likely` at most. Where the package URL has an ecosystem
         and does not suggest the same name, the two do not agree: one name is `likely`, and one of several guesses is
-        `possible` for criteria that name no ecosystem.
+        `possible` for criteria that name no ecosystem; so is a name beside a package that is listed under another.
         """
         names = list(self._names())
         guessed = self.package is not None and len({name.product_key for name, _ in names}) > 1
         suggested = self._suggested()
+        unlike = guessed or (self.package is not None and purl.is_known(self.package))
         for name, text in names:
             agrees = suggested is None or name.product_key in suggested
             sure = LIKELY if guessed or not agrees else CONFIRMED
@@ -150,7 +165,7 @@ class _Subject:
                 Origin.CPE,
                 text,
                 _version_of(name) or self.component.version or self._package_version(),
-                (sure, None if other else POSSIBLE if guessed and not agrees else sure),
+                (sure, None if other else POSSIBLE if unlike and not agrees else sure),
                 purl.target_software(self.kind) if name.target_sw == cpe.ANY else frozenset(),
             )
 
@@ -168,13 +183,16 @@ class _Subject:
         yield msgspec.structs.replace(itself, package=package.to_string())
 
     def named(self) -> Iterator[Identity]:
-        """What its bare name suggests."""
-        product = cpe.quote(self.component.name)
-        if product and cpe.is_value(product):
-            for vendor_name in (product, product + "_project"):
-                name = cpe.Name("a", vendor_name, product)
-                version = self.component.version
-                yield self._identity(name, Origin.NAME, self.component.name, version, (POSSIBLE, POSSIBLE))
+        """What its bare name suggests.
+
+        A name that ends in the version (``bash-5.0-6ubuntu1.1``) is how tools list a distribution's packages.
+        """
+        text, version = self.component.name, self.component.version
+        if version and text.endswith(f"-{version}"):
+            text, version = text.removesuffix(f"-{version}"), versions.UPSTREAM["deb"](version)
+        for vendor_name, product in purl.named(text):
+            name = cpe.Name("a", vendor_name, product)
+            yield self._identity(name, Origin.NAME, self.component.name, version, (POSSIBLE, POSSIBLE))
 
     def _names(self) -> Iterator[tuple[cpe.Name, str]]:
         for text in self.component.cpes:

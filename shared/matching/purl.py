@@ -5,22 +5,27 @@ A criterion whose `target_sw` names the package's ecosystem agrees; one that nam
 never does; one that leaves it open may mean a program of the same name. So a candidate has two limits,
 `ceiling` and, for open criteria, `open_ceiling`, where None means "not met".
 
-| type | package | candidate names | agreeing | open | |---|---|---|---|---| | all | listed in
-`purl_names.KNOWN` | as listed | likely | likely | | all | listed in `purl_names.SUITES` | as listed |
-possible | possible | | npm | ``name`` | ``name_project:name``; ``name:name`` | likely | possible; none | |
-npm | ``@scope/name`` | ``scope:name``, ``scope:\@scope\/name`` | likely | possible | | pypi, gem, cargo, hex,
-pub, nuget | ``name`` | ``name_project:name``; ``name:name`` | likely | possible; none | | nuget |
-``Owner.Rest`` | ``owner:owner.rest``, ``owner:rest`` | likely | possible | | maven | ``group/artifact`` |
-``vendor:artifact``, also without ``-core`` | likely | likely | | golang | ``host/owner/repo[/...]`` |
-``owner:repo``, ``repo_project:repo`` | likely | likely; possible | | github, bitbucket | ``owner/repo`` |
-``owner:repo``, ``repo_project:repo`` | likely | likely; possible | | composer | ``vendor/name`` |
-``vendor:name``, ``name_project:name`` | likely | likely; possible | | deb, rpm, apk, alpm | source package |
-`purl_names.SYSTEM`, else ``name:name``, ``gnu:name``, ... | possible | possible | | others | ``name`` |
-``namespace:name``, ``name:name``, ``name_project:name`` | possible | possible |
+Each row: the packages, the names they may have, and the two limits (agreeing; open).
 
-A hyphen in a name is also tried as an underscore. The vendor of a Maven group is the one listed for the
-longest beginning of it (`purl_names.MAVEN_VENDORS`), otherwise its second label (``com.acme.tools`` is
-``acme``): a product is never looked up without its vendor, so ``javax.mail`` never meets ``nextcloud:mail``.
+* all listed in `purl_names.KNOWN`: as listed; likely; likely
+* all listed in `purl_names.SUITES`: as listed; possible; possible
+* npm, pypi, gem, cargo, hex, pub, nuget, cpan: ``name_project:name``; likely; possible
+* the same: ``name:name``; likely; none, but possible for pypi and gem unless in `purl_names.OTHER_PROGRAMS`
+* npm ``@scope/name``: ``scope:name``, ``scope:\@scope\/name``; likely; possible
+* nuget ``Owner.Rest``: ``owner:owner.rest``, ``owner:rest``; likely; possible
+* maven ``group/artifact``: ``vendor:artifact``, also without ``-core``; likely; likely
+* golang ``host/owner/repo[/...]``, github, bitbucket ``owner/repo``: ``owner:repo``; likely; likely
+* composer ``vendor/name``: ``vendor:name``; likely; likely
+* maven, golang, github, bitbucket, and composer outside suites: ``name_project:name``; likely; possible
+* deb, rpm, apk, alpm, by source package: `purl_names.SYSTEM`, else ``name:name``, ``gnu:name``, ``name_project:name``;
+  possible; possible
+* others: `purl_names.SYSTEM` (conda: and `KNOWN` of pypi), ``namespace:name``, ``name:name``, ``name_project:name``;
+  possible; possible
+
+A hyphen in a name is also tried as an underscore. No word is added to an npm name: ``jquery.js`` was malware, not
+``jquery``. The vendor of a Maven group is the one listed for the longest beginning of it
+(`purl_names.MAVEN_VENDORS`), otherwise its second label (``com.acme.tools`` is ``acme``): a product is never looked up
+without its vendor, so ``javax.mail`` never meets ``nextcloud:mail``.
 """
 
 import re
@@ -55,6 +60,9 @@ SYSTEM_TYPES = frozenset({"deb", "rpm", "apk", "alpm", "alpine"})
 """Operating-system packages: distributions fix flaws without changing the version that they started from."""
 
 _PACKAGE_TYPES = frozenset({"npm", "pypi", "gem", "cargo", "hex", "pub", "nuget", "cpan"})
+_OFTEN_PROGRAMS = frozenset({"pypi", "gem"})
+"""Whose packages NVD often names without their ecosystem; npm's share too many names with other programs."""
+
 _HOSTED_TYPES = frozenset({"github", "bitbucket"})
 
 LIKELY, POSSIBLE = Certainty.LIKELY, Certainty.POSSIBLE
@@ -96,15 +104,32 @@ def candidates(package: PackageURL) -> Iterator[Candidate]:
     target_sw = target_software(package.type)
     seen = set()
     for vendor, product, ceiling, open_ceiling in chain(_listed(package), _rule(package)):
-        for spelling in _spellings(product):
-            if (vendor, spelling) in seen or not (cpe.is_value(vendor) and cpe.is_value(spelling)):
+        for pair in _spellings(vendor, product):
+            if pair in seen or not all(map(cpe.is_value, pair)):
                 continue
-            seen.add((vendor, spelling))
-            yield Candidate(cpe.Name("a", vendor, spelling), target_sw, ceiling, open_ceiling)
+            seen.add(pair)
+            yield Candidate(cpe.Name("a", *pair), target_sw, ceiling, open_ceiling)
 
 
-def _spellings(product: str) -> Iterable[str]:
-    return (product, product.replace("-", "_")) if "-" in product else (product,)
+def named(name: str) -> Iterator[tuple[str, str]]:
+    """Vendors and products that a bare name may mean: those listed for it, else the name itself and its project."""
+    name = name.lower()
+    if listed := _packaged(name):
+        yield from map(_split, listed)
+        return
+    product = cpe.quote(name)
+    if cpe.is_value(product):
+        yield product, product
+        yield f"{product}_project", product
+
+
+def _spellings(vendor: str, product: str) -> Iterable[tuple[str, str]]:
+    yield vendor, product
+    if "-" in product:
+        spelling = product.replace("-", "_")
+        yield vendor, spelling
+        if vendor == f"{product}_project":
+            yield f"{spelling}_project", spelling
 
 
 def _full_name(package: PackageURL) -> str:
@@ -112,14 +137,29 @@ def _full_name(package: PackageURL) -> str:
 
 
 def _listed(package: PackageURL) -> Iterator[_Guess]:
-    full = _full_name(package)
-    key = full if package.type in {"maven", "golang"} else full.lower()
-    key = _module(key) if package.type == "golang" else key
-    for name in KNOWN.get(package.type, {}).get(key, ()):
+    for name in _known(package):
         yield (*_split(name), LIKELY, LIKELY)
-    suites = SUITES.get(package.type, {})
-    for name in (*suites.get(key, ()), *suites.get(f"{package.namespace}/", ())):
+    for name in _suite(package):
         yield (*_split(name), POSSIBLE, POSSIBLE)
+
+
+def is_known(package: PackageURL) -> bool:
+    """Whether what NVD calls the package is listed, not guessed."""
+    return bool(_known(package))
+
+
+def _known(package: PackageURL) -> tuple[str, ...]:
+    key = _full_name(package)
+    if package.type == "golang":
+        key = _module(key)
+    elif package.type != "maven":
+        key = key.lower()
+    return KNOWN.get(package.type, {}).get(key, ())
+
+
+def _suite(package: PackageURL) -> tuple[str, ...]:
+    suites = SUITES.get(package.type, {})
+    return (*suites.get(_full_name(package).lower(), ()), *suites.get(f"{package.namespace}/", ()))
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -153,7 +193,8 @@ def _project(name: str, ceiling: Certainty = LIKELY) -> _Guess:
 def _package(package: PackageURL) -> Iterator[_Guess]:
     name = cpe.quote(package.name)
     yield _project(name)
-    yield name, name, LIKELY, None
+    is_distinct = package.type in _OFTEN_PROGRAMS and f"{name}:{name}" not in OTHER_PROGRAMS
+    yield name, name, LIKELY, POSSIBLE if is_distinct else None
 
 
 def _npm_scoped(package: PackageURL) -> Iterator[_Guess]:
@@ -215,20 +256,23 @@ def _composer(package: PackageURL) -> Iterator[_Guess]:
     name = cpe.quote(package.name)
     if package.namespace:
         yield cpe.quote(package.namespace), name, LIKELY, LIKELY
-    yield _project(name)
+    if not _suite(package):
+        yield _project(name)
 
 
 _VERSIONED = re.compile(r"[-.]?\d+(?:\.\d+)*\Z")
 _BINARY = re.compile(r"-(?:libs?|dev|devel|common|minimal|base|bin|utils|tools|clients?|server|data|doc)\Z")
 
 
+_SOURCE_RPM = re.compile(r"(?:-[^-]+-[^-]+)?\.src\.rpm\Z")
+
+
 def _system(package: PackageURL) -> Iterator[_Guess]:
     """By the source package: what `upstream` or `source` tells, or what the binary's name suggests."""
     qualifiers = package.qualifiers if isinstance(package.qualifiers, dict) else {}
     source = str(qualifiers.get("upstream") or qualifiers.get("source") or package.name).lower()
-    source = source.partition("@")[0].removesuffix(".src.rpm")
-    plain = _VERSIONED.sub("", _BINARY.sub("", _VERSIONED.sub("", source)))
-    listed = SYSTEM.get(source) or SYSTEM.get(plain)
+    source = _SOURCE_RPM.sub("", source.partition("@")[0])
+    listed = _packaged(source)
     if listed:
         for name in listed:
             yield (*_split(name), POSSIBLE, POSSIBLE)
@@ -238,8 +282,16 @@ def _system(package: PackageURL) -> Iterator[_Guess]:
         yield vendor, name, POSSIBLE, POSSIBLE
 
 
+def _packaged(name: str) -> tuple[str, ...]:
+    """What is listed for a program or a distribution's package of it."""
+    return SYSTEM.get(name) or SYSTEM.get(_VERSIONED.sub("", _BINARY.sub("", _VERSIONED.sub("", name)))) or ()
+
+
 def _any_type(package: PackageURL) -> Iterator[_Guess]:
     name = cpe.quote(package.name)
+    known = KNOWN["pypi"].get(package.name.lower(), ()) if package.type == "conda" else ()
+    for listed in (*_packaged(package.name.lower()), *known):
+        yield (*_split(listed), POSSIBLE, POSSIBLE)
     if package.namespace:
         yield cpe.quote(package.namespace.split("/")[-1]), name, POSSIBLE, POSSIBLE
     yield name, name, POSSIBLE, POSSIBLE

@@ -29,12 +29,19 @@ def test_one_name_that_the_package_url_suggests_too_is_confirmed():
 
 
 def test_one_name_that_the_package_url_contradicts_is_likely():
+    component = Component(purl="pkg:golang/a.example/y@v1.2.3", cpes=("cpe:2.3:a:x:y:v1.2.3:*:*:*:*:*:*:*",))
+
+    assert given(component) == {"a:x:y": (Certainty.LIKELY, Certainty.LIKELY)}
+
+
+def test_one_name_beside_a_package_that_is_known_by_another_is_possible():
+    """A tool's guess: the Go module, a rewrite with versions of its own, is not the C++ library."""
     component = Component(
         purl="pkg:golang/google.golang.org/protobuf@v1.27.1",
         cpes=("cpe:2.3:a:google:protobuf:v1.27.1:*:*:*:*:*:*:*",),
     )
 
-    assert given(component) == {"a:google:protobuf": (Certainty.LIKELY, Certainty.LIKELY)}
+    assert given(component) == {"a:google:protobuf": (Certainty.LIKELY, Certainty.POSSIBLE)}
 
 
 def test_several_names_beside_a_package_url_are_guesses():
@@ -76,6 +83,21 @@ def test_a_mere_name_is_possible():
 
     assert (vendor.name.product_key, vendor.ceiling) == ("a:some_program:some_program", Certainty.POSSIBLE)
     assert project.name.product_key == "a:some_program_project:some_program"
+
+
+def test_a_mere_name_of_a_program_is_what_the_program_is_called():
+    assert [each.name.product_key for each in identify(Component("curl", "7.68.0"))] == [
+        "a:haxx:curl",
+        "a:haxx:libcurl",
+    ]
+
+
+def test_a_name_that_ends_in_its_version_is_a_package_of_a_distribution():
+    """So some tools list what lies in an image, with neither a package URL nor a CPE name."""
+    (found,) = identify(Component("libssl1.1-1.1.1f-1ubuntu2.10", "1.1.1f-1ubuntu2.10"))
+
+    assert (found.name.product_key, found.version) == ("a:openssl:openssl", "1.1.1f")
+    assert (found.origin, found.ceiling) == (Origin.NAME, Certainty.POSSIBLE)
 
 
 def test_the_version_comes_from_the_name_its_update_joined_or_from_the_component():

@@ -46,7 +46,26 @@ RULES = [
     ("pkg:apk/alpine/musl@1", "musl-libc:musl", POSSIBLE, POSSIBLE),
     ("pkg:alpine/zlib@1", "zlib:zlib", POSSIBLE, POSSIBLE),
     ("pkg:deb/debian/hello@2", "gnu:hello", POSSIBLE, POSSIBLE),
+    (
+        "pkg:rpm/centos/openssl-libs@1?upstream=openssl-1.0.2k-8.el7.src.rpm",
+        "openssl:openssl",
+        POSSIBLE,
+        POSSIBLE,
+    ),
+    ("pkg:deb/debian/libc6@2.19-1", "gnu:glibc", POSSIBLE, POSSIBLE),
+    ("pkg:deb/debian/zlib1g@1", "zlib:zlib", POSSIBLE, POSSIBLE),
+    ("pkg:deb/debian/libpng16-16@1?upstream=libpng1.6", "libpng:libpng", POSSIBLE, POSSIBLE),
     ("pkg:generic/openssl@1.1.1", "openssl:openssl", POSSIBLE, POSSIBLE),
+    ("pkg:generic/curl@7", "haxx:curl", POSSIBLE, POSSIBLE),
+    ("pkg:docker/redis@3", "redislabs:redis", POSSIBLE, POSSIBLE),
+    ("pkg:conda/jinja2@2", "pocoo:jinja2", POSSIBLE, POSSIBLE),
+    ("pkg:github/madler/zlib@1", "zlib:zlib", LIKELY, LIKELY),
+    ("pkg:npm/deep-extend@0", "deep_extend_project:deep_extend", LIKELY, POSSIBLE),
+    ("pkg:pypi/html5lib@1", "html5lib:html5lib", LIKELY, POSSIBLE),
+    ("pkg:nuget/Microsoft.AspNetCore.All@2", "microsoft:asp.net_core", POSSIBLE, POSSIBLE),
+    ("pkg:maven/org.apache.struts/struts2-rest-plugin@2", "apache:struts", POSSIBLE, POSSIBLE),
+    ("pkg:maven/org.keycloak/keycloak-core@10", "redhat:keycloak", POSSIBLE, POSSIBLE),
+    ("pkg:maven/org.bouncycastle/bcprov-jdk15on@1", "bouncycastle:bc-java", LIKELY, LIKELY),
 ]
 
 
@@ -64,6 +83,9 @@ NOT_SUGGESTED = [
     ("pkg:maven/org.apache.logging.log4j/log4j-api@2", "apache:log4j"),
     ("pkg:maven/javax.mail/mail@1", "nextcloud:mail"),
     ("pkg:golang/golang.org/x/crypto@v0", "x:crypto"),
+    ("pkg:composer/symfony/console@v6", "console_project:console"),
+    ("pkg:npm/jquery@3", "jquery.js_project:jquery.js"),
+    ("pkg:alpine/libc-utils@0?upstream=libc-dev", "gnu:glibc"),
 ]
 
 
@@ -98,6 +120,18 @@ def test_a_package_named_openssl_is_not_openssl():
         assert affected(Component("openssl", "1.0.1f", f"pkg:{kind}/openssl@1.0.1f"), library) is None
     for name in ("openssl-python", "pyopenssl", "python-openssl"):
         assert affected(Component(name, "1.0.1f", f"pkg:pypi/{name}@1.0.1f"), library) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["redis", "docker", "elasticsearch", "kubernetes", "memcached", "vault", "mysql"]
+)
+def test_a_client_is_not_the_server_that_it_is_named_after(name):
+    vendors = {"vault": "hashicorp", "mysql": "oracle"}
+    server = f"cpe:2.3:a:{vendors.get(name, name)}:{name}:*:*:*:*:*:*:*:*"
+
+    for kind in ("npm", "pypi", "gem", "cargo"):
+        assert affected(Component(name, "1.0", f"pkg:{kind}/{name}@1.0"), server) is None
+    assert affected(Component(name, "1.0", f"pkg:deb/debian/{name}@1.0-1"), server) in {None, POSSIBLE}
 
 
 def test_javax_mail_is_not_nextcloud_mail():
