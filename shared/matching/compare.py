@@ -22,7 +22,7 @@ from shared.matching import cpe, versions
 from shared.matching.certainty import Certainty, weakest
 from shared.matching.component import Component
 from shared.matching.criterion import EVERY_PRODUCT, Criterion, product_key, version_key
-from shared.matching.identity import Identity, identify
+from shared.matching.identity import Identity, identify, is_system_package, limited
 from shared.matching.reason import UNDECIDED, Reason
 from shared.matching.versions import Scheme, compare_keys, vendor
 
@@ -59,12 +59,34 @@ class Inventory:
     def __init__(self, components: Sequence[Component]) -> None:
         self.components = components
         self.identities: list[tuple[Identity, ...]] = [identify(component) for component in components]
+        self._limit_to_packages()
         self.by_product: dict[str, list[tuple[int, Identity]]] = {}
         self.parts: set[str] = set()
         for index, identities in enumerate(self.identities):
             for identity in identities:
                 self.by_product.setdefault(identity.product_key, []).append((index, identity))
                 self.parts.add(identity.name.part)
+
+    def _limit_to_packages(self) -> None:
+        """Limit what has a CPE name only where a distribution's package has the same product and version.
+
+        It is that package's binary, found a second time, and fixed with it.
+        """
+        packaged = {
+            (identity.product_key, version)
+            for component, identities in zip(self.components, self.identities, strict=True)
+            if is_system_package(component)
+            for identity in identities
+            for version in identity.equal
+        }
+        for index, component in enumerate(self.components if packaged else ()):
+            if component.purl is None:
+                self.identities[index] = tuple(
+                    limited(identity, Certainty.POSSIBLE)
+                    if any((identity.product_key, version) in packaged for version in identity.equal)
+                    else identity
+                    for identity in self.identities[index]
+                )
 
     def lookup_keys(self) -> set[tuple[str, str]]:
         """What `shared.matching.identity.lookup_keys` answers, without identifying again."""

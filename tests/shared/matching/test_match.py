@@ -209,3 +209,24 @@ def test_certainty_by_where_the_name_comes_from(component, expected):
 def test_nothing_matches_nothing():
     assert run([], HEARTBLEED) == []
     assert run([openssl()], None, [], [{"nodes": []}]) == []
+
+
+def test_the_binary_of_a_system_package_is_fixed_with_it():
+    """A tool that looks at files finds the distribution's own binary again, as a program of its author's."""
+    binary = Component("python", "3.9.2", cpes=("cpe:2.3:a:python:python:3.9.2:*:*:*:*:*:*:*",))
+    other = Component("python", "3.9.1", cpes=("cpe:2.3:a:python:python:3.9.1:*:*:*:*:*:*:*",))
+    package = Component("python3.9", "3.9.2-1", "pkg:deb/debian/python3.9@3.9.2-1")
+    entry = {
+        "criteria": "cpe:2.3:a:python:python:*:*:*:*:*:*:*:*",
+        "vulnerable": True,
+        "versionEndExcluding": "3.9.17",
+    }
+    tree, criteria = from_record([{"nodes": [{"operator": "OR", "cpeMatch": [entry]}]}])
+
+    found = match([binary, other, package], dict(enumerate(criteria)), [Candidate(1, tree)])
+
+    assert {each.component: each.certainty for each in found} == {
+        0: Certainty.POSSIBLE,
+        1: Certainty.CONFIRMED,
+        2: Certainty.POSSIBLE,
+    }
