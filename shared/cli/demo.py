@@ -23,7 +23,11 @@ def demo(exit_: bool) -> None:
     """Start everything on a sample mirror, scan a sample SBOM, print the findings, and stay up until Ctrl-C."""
     settings = read_settings()
     settings = settings.with_changes(
-        data_dir=settings.data_dir / "demo", database_url="", port=_free_unless_set(settings)
+        data_dir=settings.data_dir / "demo",
+        database_url="",
+        port=_free_unless_set(settings),
+        nvd_api_url="off",  # the sample stays a sample
+        nvd_feed_url="off",
     )
     stop = stop_on_signals()
     with running(settings, stop) as vedette:

@@ -143,6 +143,8 @@ def _service(settings: Settings, logs: Path, name: str) -> Child:
         "VEDETTE_DATA_DIR": str(settings.data_dir.absolute()),
         "VEDETTE_HOST": settings.host,
         "VEDETTE_PORT": str(settings.port),
+        "NVD_API_URL": settings.nvd_api_url,
+        "NVD_FEED_URL": settings.nvd_feed_url,
     }
     command = [sys.executable, "-m", "shared.cli", name]
     return Child(name, command, environment, logs / f"{name}.log")

@@ -45,6 +45,8 @@ class Installed:
         self.folder = folder
         self.environment = {
             "PATH": os.environ["PATH"],
+            "NVD_API_URL": "off",
+            "NVD_FEED_URL": "off",
             "DATABASE_URL": f"sqlite:///{folder / 'vedette.sqlite3'}",
             "REDIS_URL": redis_url,
             "VEDETTE_DATA_DIR": str(folder),
