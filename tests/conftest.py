@@ -19,7 +19,6 @@ from shared import database
 from shared.database import Sessions
 from shared.models.base import Base
 from shared.settings import Settings
-
 from tests.postgres import running_postgres
 
 os.environ |= {
