@@ -7,6 +7,7 @@ size of the mirror.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,8 +28,7 @@ from shared.matching.evidence import evidence
 from shared.matching.explain import Explanation
 from shared.models.base import Document
 from shared.models.finding import Severity
-from shared.models.mirror import Criterion as CriterionRow
-from shared.models.mirror import CriterionUse, Quarantine, SnapshotCounter, Vulnerability, VulnerabilityRecord
+from shared.models.mirror import Quarantine, SnapshotCounter, Vulnerability, VulnerabilityRecord
 
 _KEYS = 1000
 """Values in one IN list: SQLite allows 32,766 variables, and a key is two."""
@@ -133,19 +133,15 @@ def explain(session: Session, components: Sequence[Component], index: int, cve_i
         operand if isinstance(operand, int) else operand.criterion
         for _, operand in configurations.operands(tree)
     }
-    criteria: dict[int, Criterion] = {}
-    for chunk in _chunks(sorted(ids)):
-        criteria.update(_selected(session, _criterion.id.in_(chunk)))
+    rows = _look_up(session, "SELECT {criterion} FROM criterion WHERE id IN ({values})", ids)
+    criteria = {row[0]: Criterion(*row[1:]) for row in rows}
     return matching_explain.explain(components, index, criteria, tree, row.status)
 
 
 def details(session: Session, ids: Iterable[int]) -> dict[int, Details]:
     """What is shown of vulnerabilities, by key; unknown keys are left out."""
-    found = {}
-    for chunk in _chunks(ids):
-        for row in session.execute(sa.select(*_DETAILS).where(_vulnerability.id.in_(chunk))):
-            found[row.id] = _details(row)
-    return found
+    rows = _look_up(session, "SELECT {details} FROM vulnerability WHERE id IN ({values})", ids)
+    return {row[0]: _details(row) for row in rows}
 
 
 def record(session: Session, vulnerability_id: int) -> bytes | None:
@@ -162,71 +158,62 @@ def quarantined_record(session: Session, key: str) -> bytes | None:
     return None if packed is None else zstandard.decompress(packed)
 
 
-# Core columns, not mapped attributes: a third of the lookup's time would go into the mapper.
-_criterion, _use, _vulnerability = (each.__table__.c for each in (CriterionRow, CriterionUse, Vulnerability))
-_DETAILS = [_vulnerability[name] for name in ("id", "cve_id", "severity", "score", "kev_added")]
-_COMPARED = ("id", *(field.name for field in msgspec.structs.fields(Criterion)))
+_SEVERITIES = {severity.value: severity for severity in Severity}
+_CRITERION = ", ".join(["id", *(field.name for field in msgspec.structs.fields(Criterion))])
+_DETAILS = "id, cve_id, severity, score, kev_added IS NOT NULL"
 
 
-def _details(row: Any) -> Details:
-    return Details(row[0], row[1], row[2], row[3], kev=row[4] is not None)
+def _details(row: tuple[Any, ...]) -> Details:
+    return Details(row[0], row[1], _SEVERITIES[row[2]], row[3], bool(row[4]))
 
 
 def _criteria(session: Session, keys: Iterable[IndexKey]) -> dict[int, Criterion]:
     """The criteria filed under the keys, by id."""
     keys = set(keys)
-    whole = sorted({product for product, version in keys if version == EVERY_VERSION})
-    exact = sorted(key for key in keys if key[1] != EVERY_VERSION)
-    found: dict[int, Criterion] = {}
-    for chunk in _chunks(exact):
-        found.update(_filed_under(session, chunk))
-    for products in _chunks(whole):
-        found.update(_selected(session, _criterion.product_key.in_(products)))
-    return found
-
-
-def _filed_under(session: Session, keys: list[IndexKey]) -> Iterator[tuple[int, Criterion]]:
-    """A join with the keys: for `(a, b) IN (...)` SQLite looks at every criterion.
-
-    Written out, since composing thousands of constants takes SQLAlchemy longer than the database takes to answer.
-    """
-    connection = session.connection()
-    pair = "(?, ?)" if connection.dialect.paramstyle == "qmark" else "(%s, %s)"
-    rows = connection.exec_driver_sql(
-        f"WITH wanted (product_key, version_key) AS (VALUES {', '.join([pair] * len(keys))}) "  # noqa: S608
-        f"SELECT {', '.join(_COMPARED)} FROM wanted JOIN criterion USING (product_key, version_key)",
-        tuple(itertools.chain.from_iterable(keys)),
-    ).all()
-    return ((row[0], Criterion(*row[1:])) for row in rows)
-
-
-def _selected(session: Session, condition: sa.ColumnElement[bool]) -> Iterator[tuple[int, Criterion]]:
-    rows: Iterable[Any] = session.execute(
-        sa.select(*(_criterion[name] for name in _COMPARED)).where(condition)
+    whole = {product for product, version in keys if version == EVERY_VERSION}
+    exact = (key for key in keys if key[1] != EVERY_VERSION)
+    # A join, because SQLite looks at every criterion for `(a, b) IN (...)`.
+    join = (
+        "WITH wanted (product_key, version_key) AS (VALUES {values}) "
+        "SELECT {criterion} FROM wanted JOIN criterion USING (product_key, version_key)"
     )
-    return ((row[0], Criterion(*row[1:])) for row in rows)
+    rows = itertools.chain(
+        _look_up(session, join, exact),
+        _look_up(session, "SELECT {criterion} FROM criterion WHERE product_key IN ({values})", whole),
+    )
+    return {row[0]: Criterion(*row[1:]) for row in rows}
 
 
 def _users(session: Session, criteria: Iterable[int]) -> list[int]:
     """The vulnerabilities that name one of the criteria as vulnerable, in the order of their CVE ids."""
-    found: set[int] = set()
-    for chunk in _chunks(criteria):
-        statement = sa.select(_use.vulnerability_id).where(_use.criterion_id.in_(chunk), _use.vulnerable)
-        found.update(session.scalars(statement).all())
-    return sorted(found)
+    statement = "SELECT vulnerability_id FROM criterion_use WHERE vulnerable AND criterion_id IN ({values})"
+    return sorted({row[0] for row in _look_up(session, statement, criteria)})
 
 
-def _candidates(session: Session, ids: list[int]) -> tuple[list[matching.Candidate], dict[int, Details]]:
-    candidates, about = [], {}
-    statement = (
-        sa.select(*_DETAILS, _vulnerability.tree)
-        .where(_vulnerability.id.in_(ids))
-        .order_by(_vulnerability.id)
-    )
-    for row in session.execute(statement).all():
-        about[row[0]] = _details(row)
-        candidates.append(matching.Candidate(row[0], row[-1] or ()))
-    return candidates, about
+def _candidates(session: Session, ids: Iterable[int]) -> tuple[list[matching.Candidate], dict[int, Details]]:
+    statement = "SELECT {details}, tree FROM vulnerability WHERE id IN ({values})"
+    rows = sorted(_look_up(session, statement, ids))
+    candidates = [matching.Candidate(row[0], row[-1] or ()) for row in rows]
+    return candidates, {row[0]: _details(row) for row in rows}
+
+
+def _look_up(session: Session, statement: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of `statement` for all `{values}`, in as many rounds as it takes; it may ask for columns in groups.
+
+    Straight through the driver: of a scan's look-ups, composing the lists and wrapping the rows would be the greater part.
+    """
+    connection = session.connection()
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    cursor = connection.connection.cursor()
+    with closing(cursor):
+        for chunk in _chunks(sorted(values)):
+            pairs = isinstance(chunk[0], tuple)
+            marks = ", ".join([f"({mark}, {mark})" if pairs else mark] * len(chunk))
+            flat = itertools.chain.from_iterable(chunk) if pairs else chunk
+            cursor.execute(
+                statement.format(values=marks, criterion=_CRITERION, details=_DETAILS), tuple(flat)
+            )
+            yield from cursor.fetchall()
 
 
 def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import sqlalchemy as sa
 
 from shared import database, mirror
 from shared.errors import Cancelled, NotFound
@@ -246,19 +245,11 @@ def test_the_lookups_use_their_indexes(sqlite_engine):
     fill(sessions, cve("CVE-2014-0160", RANGE))
     with database.reading(sessions) as session:
         connection = session.connection()
-
-        def note(conn, cursor, statement, parameters, context, executemany):
-            if not statement.startswith("EXPLAIN"):
-                seen.append((statement, parameters))
-
-        sa.event.listen(connection, "before_cursor_execute", note)
+        driver = connection.connection.driver_connection
+        driver.set_trace_callback(seen.append)
         mirror.match(session, [component(OPENSSL.format("1.0.1f"))])
-        sa.event.remove(connection, "before_cursor_execute", note)
-        plans = [
-            row[3]
-            for statement, parameters in seen
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        ]
+        driver.set_trace_callback(None)
+        plans = [row[3] for each in seen for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}")]
     text = "\n".join(plans)
     assert (
         "SEARCH criterion USING INDEX ix_criterion_product_key_version_key (product_key=? AND version_key=?)"
