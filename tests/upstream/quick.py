@@ -1,5 +1,6 @@
 """The clients with little patience, so that a test of a storm takes no storm's time."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -8,7 +9,9 @@ from worker_service.clients.allowance import Allowance, Limit
 from worker_service.clients.http import Caller, Patience, Troubles
 from worker_service.clients.nvd_api import NvdApi
 
-PATIENCE = Patience(attempts=6, first=0.002, longest=0.01, connect=1.0, read=0.25)
+PATIENCE = Patience(attempts=6, first=0.002, longest=0.01, connect=5.0, read=5.0)
+HASTY = dataclasses.replace(PATIENCE, read=0.2)
+"""Does not wait for a silent upstream."""
 PLENTY = Limit(10_000, seconds=1.0, slack=0.0)
 NOWHERE = doorbell.connect("redis://127.0.0.1:1/0", 0.1)
 """A Redis that is away."""

@@ -20,6 +20,7 @@ from shared.settings import Settings
 from tests.upstream import faults
 from tests.upstream.faults import Fault
 from tests.upstream.mirror import TUNING, Mirror, pointed_at
+from tests.upstream.quick import HASTY
 from tests.upstream.records import make_record, make_records, text, unusable, with_new_enum, without_cpe_match
 from tests.upstream.server import START, Request, Upstream, serving
 
@@ -144,6 +145,8 @@ def lives(fake: Upstream, settings: Settings, sessions: Sessions) -> Iterator[Li
 def test_what_passes(lives: Iterator[Life], name: str):
     fault, says = PASSING[name]
     for life in lives:
+        if name == "time-out":
+            life.mirror.tuning = dataclasses.replace(life.mirror.tuning, patience=HASTY)
         life.upstream.api_faults = [
             life.chance.choice([None, fault]),
             fault,

@@ -227,7 +227,7 @@ def test_an_upstream_that_lost_its_data_is_not_believed(filled: Mirror):
 
 def test_two_workers_together_never_exceed_the_allowance(mirror: Mirror, redis_url: str):
     """Two syncs of one upstream from two databases are the worst case: nothing but Redis knows of both."""
-    limit = Limit(5, seconds=0.5, slack=0.1)
+    limit = Limit(12, seconds=0.5, slack=1.0)
     mirror.tuning = dataclasses.replace(mirror.tuning, limit=limit, page_size=20)
     mirror.settings = mirror.settings.with_changes(nvd_feed_url="off", redis_url=redis_url)
     mirror.upstream.api_faults = [None, faults.unavailable, faults.too_many("0")] * 3
