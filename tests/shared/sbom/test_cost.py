@@ -81,7 +81,7 @@ print(json.dumps([answer, seconds, most_memory() - before]))
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_a_hostile_document_is_refused_within_two_seconds_and_64_megabytes(bomb, tmp_path):
+def test_a_hostile_document_is_refused_cheaply(bomb, tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(bomb())
 
@@ -92,5 +92,5 @@ def test_a_hostile_document_is_refused_within_two_seconds_and_64_megabytes(bomb,
     answer, seconds, grown = json.loads(output)
     path.unlink()
     assert not answer.startswith("read:"), answer
-    assert seconds < 2, answer
+    assert seconds < 10, answer  # of CPU; two on a quiet machine, and minutes where a limit is missing
     assert grown < 64_000_000, answer
