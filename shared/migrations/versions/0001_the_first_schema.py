@@ -65,6 +65,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_feed_checkpoint")),
     )
     op.create_table(
+        "feed_state",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("known_as", sa.String(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("written_at", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("imported_at", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("checked_at", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_feed_state")),
+    )
+    op.create_table(
         "mirror_change",
         sa.Column("snapshot", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column(
@@ -84,6 +94,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "mirror_coverage",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("watermark", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("upstream_total", sa.Integer(), nullable=True),
+        sa.Column("upstream_total_at", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("full_read_at", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("stale_told_at", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mirror_coverage")),
+    )
+    op.create_table(
         "snapshot_counter",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -92,7 +112,11 @@ def upgrade() -> None:
     op.create_table(
         "sync",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Enum("feed", name="synckind", native_enum=False, length=32), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("feed", "bootstrap", "update", "full", name="synckind", native_enum=False, length=32),
+            nullable=False,
+        ),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column(
             "state",
@@ -111,11 +135,26 @@ def upgrade() -> None:
         sa.Column("upstream_total", sa.Integer(), nullable=True),
         sa.Column("upstream_timestamp", shared.database.UtcDateTime(timezone=True), nullable=True),
         sa.Column("error", sa.String(), nullable=True),
+        sa.Column("substitute", sa.String(), nullable=True),
+        sa.Column(
+            "troubles",
+            sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"),
+            nullable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sync")),
     )
     with op.batch_alter_table("sync", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_sync_task_id"), ["task_id"], unique=False)
 
+    op.create_table(
+        "sync_window",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("since", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("until", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("passes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_window")),
+    )
     op.create_table(
         "user",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -187,16 +226,19 @@ def upgrade() -> None:
 
     op.create_table(
         "vulnerability_cwe",
-        sa.Column("cwe", sa.String(), nullable=False),
         sa.Column(
             "vulnerability_id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             autoincrement=False,
             nullable=False,
         ),
-        sa.PrimaryKeyConstraint("cwe", "vulnerability_id", name=op.f("pk_vulnerability_cwe")),
+        sa.Column("cwe", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("vulnerability_id", "cwe", name=op.f("pk_vulnerability_cwe")),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("vulnerability_cwe", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_vulnerability_cwe_cwe"), ["cwe"], unique=False)
+
     op.create_table(
         "vulnerability_record",
         sa.Column(
@@ -291,6 +333,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_notification_user_id", ["user_id", "created_at"], unique=False)
 
     op.create_table(
+        "proven_range",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("since", shared.database.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("until", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("sync_id", sa.Integer(), nullable=False),
+        sa.Column("proven_at", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["sync_id"], ["sync.id"], name=op.f("fk_proven_range_sync_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proven_range")),
+    )
+    with op.batch_alter_table("proven_range", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_proven_range_sync_id"), ["sync_id"], unique=False)
+
+    op.create_table(
         "quarantine",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("cve_id", sa.String(), nullable=True),
@@ -320,6 +377,20 @@ def upgrade() -> None:
     with op.batch_alter_table("snapshot", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_snapshot_sync_id"), ["sync_id"], unique=False)
 
+    op.create_table(
+        "sync_page",
+        sa.Column("window_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("end", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("timestamp", shared.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("keys", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["window_id"], ["sync_window.id"], name=op.f("fk_sync_page_window_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("window_id", "number", "start", name=op.f("pk_sync_page")),
+    )
     op.create_table(
         "task",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -697,6 +768,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_task_ended_at")
 
     op.drop_table("task")
+    op.drop_table("sync_page")
     with op.batch_alter_table("snapshot", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_snapshot_sync_id"))
 
@@ -705,6 +777,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_quarantine_sync_id"))
 
     op.drop_table("quarantine")
+    with op.batch_alter_table("proven_range", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_proven_range_sync_id"))
+
+    op.drop_table("proven_range")
     with op.batch_alter_table("notification", schema=None) as batch_op:
         batch_op.drop_index("ix_notification_user_id")
 
@@ -715,6 +791,9 @@ def downgrade() -> None:
     op.drop_table("idempotent_answer")
     op.drop_table("asset")
     op.drop_table("vulnerability_record")
+    with op.batch_alter_table("vulnerability_cwe", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_vulnerability_cwe_cwe"))
+
     op.drop_table("vulnerability_cwe")
     with op.batch_alter_table("vulnerability", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_vulnerability_published"))
@@ -727,12 +806,15 @@ def downgrade() -> None:
 
     op.drop_table("vulnerability")
     op.drop_table("user")
+    op.drop_table("sync_window")
     with op.batch_alter_table("sync", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sync_task_id"))
 
     op.drop_table("sync")
     op.drop_table("snapshot_counter")
+    op.drop_table("mirror_coverage")
     op.drop_table("mirror_change")
+    op.drop_table("feed_state")
     op.drop_table("feed_checkpoint")
     op.drop_table("criterion_use")
     with op.batch_alter_table("criterion", schema=None) as batch_op:
