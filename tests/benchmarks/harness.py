@@ -37,13 +37,19 @@ def describe_machine() -> str:
     return (
         f"{platform.machine()}, {cores} cores, {memory:.0f} GiB, Linux {platform.release()}, "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; "
-        f"load before: {load:.1f}, a loop of ten million squares: {_loop_seconds():.2f} s"
+        f"load before: {load:.1f}, a loop of ten million squares: {loop_seconds():.2f} s"
     )
 
 
-def _loop_seconds() -> float:
-    """How fast Python runs here and now: shared machines vary by a factor of three."""
-    return min(spend(lambda: sum(each * each for each in range(1_000_000))).seconds for _ in range(5)) * 10
+def loop_seconds() -> float:
+    """How fast Python runs here and now: on a shared machine it varies by a factor of three."""
+    return min(_seconds_of_a_million_squares() for _ in range(5)) * 10
+
+
+def _seconds_of_a_million_squares() -> float:
+    start = time.perf_counter()
+    sum(each * each for each in range(1_000_000))
+    return time.perf_counter() - start
 
 
 @dataclass(frozen=True)
@@ -83,14 +89,22 @@ class Spent:
     cpu_seconds: float
     peak_mib: float
     """Peak resident memory of the process so far."""
+    loops: tuple[float, float]
+    """`loop_seconds` before and after."""
+
+    def __str__(self) -> str:
+        before, after = self.loops
+        return f"{self.seconds:.2f} s, {self.cpu_seconds:.2f} s of CPU, loop {before:.2f} to {after:.2f} s"
 
 
 def spend(work: Callable[[], Any]) -> Spent:
     """Run `work` and say what it cost this process."""
+    before = loop_seconds()
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Spent(result, time.perf_counter() - wall, time.process_time() - cpu, peak)
+    return Spent(result, wall, cpu, peak, (before, loop_seconds()))
 
 
 class Held:

@@ -26,7 +26,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     result: mirror.MatchResult = spent.result
     about = (
         f"{len(components)} components, {result.criteria:,} criteria compared, {result.candidates:,} candidates, "
-        f"{len(result.matches):,} matches, {spent.cpu_seconds:.2f} s of CPU in this process"
+        f"{len(result.matches):,} matches; {spent}"
     )
     yield at_most("match", spent.seconds, "s", 0.5, about)
 
