@@ -49,15 +49,25 @@ class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
 
 
 def make_engine(url: str) -> sa.Engine:
-    """An engine for `url`, with what each database needs set on every connection."""
+    """An engine for `url`, with what each database needs set on every connection.
+
+    Its errors, which end up in logs, do not tell the values of a statement: they may be digests of secrets.
+    """
     if sa.make_url(url).get_backend_name() != "sqlite":
         connect: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
         if "options" not in sa.make_url(url).query:
             connect["options"] = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
         return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=10, max_overflow=NO_LIMIT, connect_args=connect
+            url,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=NO_LIMIT,
+            connect_args=connect,
+            hide_parameters=True,
         )
-    engine = sa.create_engine(url, max_overflow=NO_LIMIT, connect_args={"timeout": BUSY_SECONDS})
+    engine = sa.create_engine(
+        url, max_overflow=NO_LIMIT, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
