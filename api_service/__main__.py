@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask
+from flask import Flask, Response
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -21,6 +21,7 @@ from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
     LimitRequestLine,
+    NoMoreData,
     ParseException,
     UnsupportedTransferCoding,
 )
@@ -29,7 +30,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy.exc import SQLAlchemyError
 
 from api_service.app import create_app, make_first_admin
-from api_service.errors import CONTENT_TYPE, problem_body
+from api_service.errors import CONTENT_TYPE, problem, problem_body
 from shared import logs
 from shared.database import Sessions, make_engine, make_sessions
 from shared.doorbell import open_doorbell
@@ -99,7 +100,17 @@ class Server(BaseApplication):
         settings = self._settings
         sessions = make_sessions(make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url))
         _let_first_admin_in(settings, sessions)
-        return create_app(settings, sessions)
+        app = create_app(settings, sessions)
+        for kind in (ParseException, NoMoreData):
+            app.register_error_handler(kind, _broken_body)
+        return app
+
+
+def _broken_body(error: Exception) -> Response:
+    """Answer a request whose chunks cannot be read: gunicorn finds that out only while the body is being read."""
+    answer = problem(HTTPStatus.BAD_REQUEST, f"The body cannot be read: {error}.")
+    answer.headers["Connection"] = "close"  # where the next request would begin is unknown
+    return answer
 
 
 def options(settings: Settings) -> dict[str, Any]:

@@ -15,8 +15,19 @@ from shared.models.finding import Severity
 MAX_COMPONENTS = 5_000
 
 
+class _Moment(fields.AwareDateTime):
+    """A time with its zone, within the years that it can be told in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.datetime:
+        moment = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
+
+
 def _since(description: str) -> fields.AwareDateTime:
-    return fields.AwareDateTime(
+    return _Moment(
         format="iso", default_timezone=dt.UTC, metadata={"description": f"{description} UTC unless it says."}
     )
 

@@ -78,6 +78,8 @@ def test_it_starts_without_its_database_and_ends_after_the_last_answer(served, t
     until(port, "/api/v1/users", 200)
     assert refused(port, b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n") == 414
     assert refused(port, b"NONSENSE\r\n\r\n") == 400
+    chunked = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    assert refused(port, chunked + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n") == 400
     with database.transaction(database.make_sessions(engine)) as session:
         task = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=30)
     engine.dispose()

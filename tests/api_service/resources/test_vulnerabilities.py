@@ -56,7 +56,17 @@ class TestList:
         assert "CVE-2014-0160" in ids(viewer.get(f"{VULNERABILITIES}?cwe={cwe.lower()}"))
         assert ids(viewer.get(f"{VULNERABILITIES}?cwe=CWE-0")) == []
 
-    @pytest.mark.parametrize("query", ["severity=bad", "published_since=soon", "q=", "kev=x", "name=x"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "severity=bad",
+            "published_since=soon",
+            "published_since=0001-01-01T00:00:00%2B23:59",
+            "q=",
+            "kev=x",
+            "name=x",
+        ],
+    )
     def test_a_wrong_filter_is_422(self, viewer, query):
         assert viewer.get(f"{VULNERABILITIES}?{query}").status_code == 422
 
