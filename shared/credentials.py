@@ -27,6 +27,9 @@ ADMIN_EMAIL = "admin@localhost"
 """The first admin's, when `VEDETTE_ADMIN_TOKEN` makes one."""
 ADMIN_TOKEN_NAME = "VEDETTE_ADMIN_TOKEN"  # noqa: S105  # a token's name, not a token
 
+PASSWORD_LENGTH = (12, 200)
+"""The least and the most characters of a password."""
+
 _hasher = argon2.PasswordHasher()
 _slots = threading.BoundedSemaphore(2)
 """Each hash takes 64 MB and a processor: many who sign in at once must not take them all."""

@@ -3,9 +3,10 @@
 from marshmallow import fields, validate
 
 from api_service.schemas.base import Flag, Input, Output, PageQuery, QueryFlag, identifier, moment, not_blank
+from shared.credentials import PASSWORD_LENGTH
 from shared.models.user import Role
 
-PASSWORD = validate.Length(12, 200)
+PASSWORD = validate.Length(*PASSWORD_LENGTH)
 
 
 def _role(**kwargs: object) -> fields.Enum:

@@ -34,6 +34,9 @@ def user() -> None:
 )
 def create_user(email: str, name: str, role: str, password: str) -> None:
     """Create a user who signs in with EMAIL."""
+    least, most = credentials.PASSWORD_LENGTH
+    if not least <= len(password) <= most:
+        raise click.ClickException(f"a password has {least} to {most} characters")
     with database.transaction(open_sessions()) as session:
         created = credentials.create_user(
             session, email=email, name=name or email, role=Role(role), password=password

@@ -39,3 +39,9 @@ def test_a_token_is_printed_alone_on_standard_output(run) -> None:
 
 def test_a_token_for_nobody_is_an_error(run) -> None:
     assert run("token", "create", "nobody@example.org").exit_code != 0
+
+
+def test_a_password_that_the_api_would_refuse_is_refused(run) -> None:
+    ended = run("user", "create", "ada@example.org", "--password", "short")
+    assert ended.exit_code == 1
+    assert "12 to 200 characters" in ended.output
