@@ -12,6 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from shared.errors import Conflict
+
 _LOCK = 0x7665_6465  # "vede"; any number that no other program on this database uses
 
 
@@ -32,7 +34,10 @@ def current(connection: sa.Connection) -> str | None:
 
 
 def upgrade(engine: sa.Engine) -> str | None:
-    """Bring the database to `head()` and give the revision that it had before."""
+    """Bring the database to `head()` and give the revision that it had before.
+
+    Raises Conflict when that is one which this code does not know: another version of Vedette made it.
+    """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             # Changing a table means copying it (batch mode): the references to it must not follow the old one away.
@@ -45,6 +50,12 @@ def upgrade(engine: sa.Engine) -> str | None:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
                 before = current(connection)
                 config = _config()
+                known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+                if before is not None and before not in known:
+                    raise Conflict(
+                        f"The database has the schema of another version of Vedette (revision {before}), "
+                        "which this one cannot use; nothing was changed."
+                    )
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         finally:

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 
 import shared.models  # noqa: F401
 from shared import database, migrations
+from shared.errors import Conflict
 from shared.models.base import Base
 
 
@@ -61,4 +62,13 @@ def test_of_two_at_once_one_runs_and_one_waits(bare_engine: sa.Engine) -> None:
     for thread in threads:
         thread.join()
     assert sorted(before, key=str) == sorted([None, migrations.head()], key=str)
+    assert differences(bare_engine) == []
+
+
+def test_a_schema_of_another_version_is_told_and_left_alone(bare_engine: sa.Engine) -> None:
+    migrations.upgrade(bare_engine)
+    with bare_engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'later'"))
+    with pytest.raises(Conflict, match="revision later"):
+        migrations.upgrade(bare_engine)
     assert differences(bare_engine) == []
