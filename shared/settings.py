@@ -3,13 +3,19 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Invalid
 
 NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
+
+_SCHEMES = {
+    "database_url": ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+    "api_url": ("http://", "https://"),
+}
 
 
 class Settings(BaseSettings):
@@ -63,6 +69,14 @@ class Settings(BaseSettings):
     log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")
     """`json` for machines, `text` for people."""
 
+    @field_validator("database_url", "redis_url", "api_url")
+    @classmethod
+    def _check_url(cls, value: str, info: ValidationInfo) -> str:
+        schemes = _SCHEMES[info.field_name or ""]
+        if value and not value.startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _check_token(cls, values: dict[str, object]) -> dict[str, object]:
@@ -100,6 +114,9 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = [
-            f"{'.'.join(map(str, each['loc'])) or 'environment'}: {each['msg']}" for each in error.errors()
+            ": ".join([*map(str, each["loc"]), each["msg"].removeprefix("Value error, ")])
+            for each in error.errors()
         ]
         raise Invalid("A setting cannot be used. " + "; ".join(wrong)) from None
+    except UnicodeDecodeError:
+        raise Invalid("A setting cannot be used. The file .env is not UTF-8 text.") from None

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -50,7 +52,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command; every failure is one clear message and exit code 1."""
     try:
-        code = cli.main(standalone_mode=False)
+        with _explained():
+            code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
     except click.Abort:
@@ -63,3 +66,20 @@ def main() -> None:
         click.echo(f"Error: {error.detail}", err=True)
         code = EXIT_ERROR
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what the machine or the database refuses into a message; a fault of ours keeps its traceback."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from None
+    except Exception as error:
+        database = sys.modules.get("sqlalchemy.exc")  # not imported, it has not raised
+        if database is None or not isinstance(error, (database.OperationalError, database.ProgrammingError)):
+            raise
+        raise click.ClickException(
+            f"the database is away or not ready (`vedette db upgrade` makes it so): {error.orig}"
+        ) from None

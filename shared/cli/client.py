@@ -26,7 +26,7 @@ class Api:
     def from_settings(cls, settings: Settings) -> "Api":
         """The API that the settings name, else the one that `vedette up` runs on this data directory.
 
-        Raises click's UsageError when there is neither.
+        Raises click's ClickException when there is neither, or when the token cannot be one.
         """
         running = local.read(settings.data_dir)
         url = settings.api_url or (running.api_url if running else "")
@@ -35,6 +35,8 @@ class Api:
             raise click.ClickException(
                 "no Vedette found: start one with `vedette up`, or set VEDETTE_API_URL and VEDETTE_TOKEN"
             )
+        if not (token.isascii() and token.isprintable()):
+            raise click.ClickException("VEDETTE_TOKEN holds characters that no token has")
         return cls(url, token)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:

@@ -29,8 +29,11 @@ def read(data_dir: Path) -> Local | None:
     """The running Vedette of this data directory, if there is one."""
     try:
         local = msgspec.json.decode((data_dir / FILE).read_bytes(), type=Local)
+    except (FileNotFoundError, PermissionError, msgspec.DecodeError):  # none, or one that is not ours to use
+        return None
+    try:
         os.kill(local.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, msgspec.DecodeError):
+    except ProcessLookupError:
         return None
     except PermissionError:  # somebody else's process, and it lives
         pass

@@ -210,6 +210,32 @@ def test_without_a_vedette_the_client_commands_say_so(tmp_path):
     assert "vedette up" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("VEDETTE_DATA_DIR", __file__, "File exists"),
+        ("DATABASE_URL", "postgresql://vedette:hunter2@127.0.0.1:1/none", "the database is away"),
+        ("VEDETTE_TOKEN", "\N{EURO SIGN}", "VEDETTE_TOKEN"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_message(tmp_path, name, value, message):
+    machine = Machine(tmp_path)
+    machine.environment |= {"VEDETTE_API_URL": "http://127.0.0.1:1", name: value}
+    done = machine.run("nvd", "status") if name == "VEDETTE_TOKEN" else machine.run("db", "upgrade")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_file_of_another_user_is_not_ours_to_use(tmp_path, monkeypatch):
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert local.read(tmp_path) is None
+
+
 def test_the_demo_ends_by_itself_when_told_to(tmp_path):
     machine = Machine(tmp_path)
     began = time.monotonic()

@@ -47,6 +47,9 @@ def test_an_empty_variable_is_no_value(monkeypatch):
         ("VEDETTE_WORKER_THREADS", "0"),
         ("VEDETTE_LOG_FORMAT", "xml"),
         ("VEDETTE_ADMIN_TOKEN", "short"),
+        ("DATABASE_URL", "mysql://somewhere/else"),
+        ("REDIS_URL", "localhost:6379"),
+        ("VEDETTE_API_URL", "localhost:8000"),
     ],
 )
 def test_what_cannot_be_used_is_named(monkeypatch, name, value):
@@ -76,3 +79,10 @@ def test_a_wrong_value_is_named_and_never_shown(monkeypatch):
     with pytest.raises(Invalid, match="VEDETTE_PORT: ") as caught:
         read_settings()
     assert "hunter2" not in caught.value.detail
+
+
+def test_an_env_file_that_is_no_text_is_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"VEDETTE_PORT=\xff\n")
+    with pytest.raises(Invalid, match=r"\.env is not UTF-8"):
+        read_settings()
