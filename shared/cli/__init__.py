@@ -1,6 +1,7 @@
 """The `vedette` command. Results go to standard output, progress and messages to standard error."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command; every failure is one clear message and exit code 1."""
+    """Run the command; every failure is one clear message and exit code 1. What it writes is its user's alone."""
+    os.umask(0o077)
     try:
         with _explained():
             code = cli.main(standalone_mode=False)

@@ -1,11 +1,17 @@
 """The Vedette that runs on this machine: what `vedette up` tells the other commands, in a file that only its user reads."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from shared.errors import Conflict
+
 FILE = "local.json"
+LOCK = "lock"
 
 
 class Local(msgspec.Struct):
@@ -25,19 +31,39 @@ def write(data_dir: Path, local: Local) -> None:
         file.write(msgspec.json.encode(local))
 
 
+@contextmanager
+def sole(data_dir: Path) -> Iterator[None]:
+    """Be the one Vedette of a data directory while the block lasts; the lock ends with the process, however that ends.
+
+    Raises Conflict when there is another one.
+    """
+    with (data_dir / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"A Vedette runs on {data_dir} already.") from None
+        yield
+
+
 def read(data_dir: Path) -> Local | None:
     """The running Vedette of this data directory, if there is one."""
     try:
-        local = msgspec.json.decode((data_dir / FILE).read_bytes(), type=Local)
-    except (FileNotFoundError, PermissionError, msgspec.DecodeError):  # none, or one that is not ours to use
+        with (data_dir / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # somebody holds it: it runs
+        pass
+    except OSError:  # nobody ever did, or it is not ours to use
+        return None
+    else:
         return None
     try:
-        os.kill(local.pid, 0)
-    except ProcessLookupError:
+        return msgspec.json.decode((data_dir / FILE).read_bytes(), type=Local)
+    except (
+        FileNotFoundError,
+        PermissionError,
+        msgspec.DecodeError,
+    ):  # it starts just now, or is not ours to use
         return None
-    except PermissionError:  # somebody else's process, and it lives
-        pass
-    return local
 
 
 def remove(data_dir: Path) -> None:

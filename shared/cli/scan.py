@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from shared import sbom
 from shared.cli.client import Api
 from shared.cli.mirror import make_progress
 from shared.models.finding import Severity
@@ -78,8 +79,13 @@ def scan_document(api: Api, file: Path, name: str) -> list[dict[str, Any]]:
 
     Raises click's ClickException when the document is refused or the run does not complete.
     """
+    document = file.read_bytes()
+    try:
+        sbom.read(document)  # what cannot be read leaves no empty asset behind
+    except sbom.SbomError as error:
+        raise click.ClickException(f"{file} is not an SBOM that can be read: {error}") from None
     asset_id = _asset(api, name)
-    read = api.call("PUT", f"/assets/{asset_id}/sbom", data=file.read_bytes()).json()
+    read = api.call("PUT", f"/assets/{asset_id}/sbom", data=document).json()
     click.echo(f"{read['format']} {read['spec_version']}, {read['components']} components", err=True)
     for skipped in read.get("skipped", [])[:5]:
         click.echo(f"  skipped {skipped['where']}: {skipped['why']}", err=True)

@@ -12,7 +12,9 @@ from shared.settings import read_settings
 def _become(module: str, extra: str, *arguments: str) -> None:
     """Replace this process by `python -m module`, so that signals reach the service itself."""
     if importlib.util.find_spec(module.partition(".")[0]) is None or not _installed(extra):
-        raise click.ClickException(f"this installation lacks the service: pip install 'vedette[{extra}]'")
+        raise click.ClickException(
+            f"this installation lacks the service: pip install '.[{extra}]' in the checkout"
+        )
     read_settings()  # what cannot be used is told here, not in a traceback of the service
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # a fixed argument list
 

@@ -79,22 +79,16 @@ def announce(vedette: Running) -> None:
 def running(settings: Settings, stop: threading.Event) -> Iterator[Running]:
     """A whole Vedette while the block lasts.
 
-    Raises click's ClickException when a part does not start, and Abort when `stop` is set before all of them have.
+    Raises Conflict when another one runs on its data directory, click's ClickException when a part does not start, and
+    Abort when `stop` is set before all of them have.
     """
     _check_services()
-    settings.make_data_dir()
-    if (other := local.read(settings.data_dir)) is not None:
-        raise click.ClickException(f"a Vedette runs on {settings.data_dir} already: {other.api_url}")
-    logs = settings.data_dir / "logs"
-    logs.mkdir(exist_ok=True)
-    settings = settings.with_changes(port=_port(settings))
-    engine = database.make_engine(settings.sqlalchemy_url)
-    migrations.upgrade(engine)
-    token = settings.admin_token.get_secret_value() if settings.admin_token else credentials.new_token()
-    with database.transaction(database.make_sessions(engine)) as session:
-        credentials.ensure_admin(session, token)
-    engine.dispose()
     with ExitStack() as stack:
+        stack.enter_context(local.sole(settings.make_data_dir()))
+        logs = settings.data_dir / "logs"
+        logs.mkdir(exist_ok=True)
+        settings = settings.with_changes(port=_port(settings))
+        token = _prepare_database(settings)
         settings, redis_name, redis_child = _redis(settings, logs)
         vedette = Running(settings, f"http://{_reachable(settings.host)}:{settings.port}", token, redis_name)
         stack.callback(stop_all, vedette.children)
@@ -111,10 +105,23 @@ def running(settings: Settings, stop: threading.Event) -> Iterator[Running]:
         yield vedette
 
 
+def _prepare_database(settings: Settings) -> str:
+    """Bring the schema up to date and let the first admin in; the admin's token."""
+    engine = database.make_engine(settings.sqlalchemy_url)
+    migrations.upgrade(engine)
+    token = settings.admin_token.get_secret_value() if settings.admin_token else credentials.new_token()
+    with database.transaction(database.make_sessions(engine)) as session:
+        credentials.ensure_admin(session, token)
+    engine.dispose()
+    return token
+
+
 def _check_services() -> None:
     for package, extra in (("gunicorn", "api"), ("periodiq", "worker")):
         if importlib.util.find_spec(package) is None:
-            raise click.ClickException(f"`vedette up` needs both services: pip install 'vedette[{extra}]'")
+            raise click.ClickException(
+                f"`vedette up` needs both services: pip install '.[{extra}]' in the checkout"
+            )
 
 
 def _reachable(host: str) -> str:

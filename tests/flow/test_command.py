@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from shared.cli import local
+from shared.errors import Conflict
 from tests.builders import PATIENCE, wait_for
 
 SAMPLE = Path(str(resources.files("shared.sample")))
@@ -228,12 +229,20 @@ def test_what_the_machine_refuses_is_one_message(tmp_path, name, value, message)
     assert "hunter2" not in done.stderr
 
 
-def test_a_file_of_another_user_is_not_ours_to_use(tmp_path, monkeypatch):
-    def refuse(_path: Path) -> bytes:
-        raise PermissionError
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+def test_a_file_that_was_left_behind_is_no_running_vedette(tmp_path):
+    local.write(tmp_path, local.Local(os.getpid(), "http://127.0.0.1:1", "redis://127.0.0.1:1/0", "x"))
     assert local.read(tmp_path) is None
+    with local.sole(tmp_path):
+        assert local.read(tmp_path).pid == os.getpid()
+        with pytest.raises(Conflict), local.sole(tmp_path):
+            pass
+    assert local.read(tmp_path) is None
+
+
+def test_what_a_vedette_writes_is_its_users_alone(machine):
+    data = machine.folder / "data"
+    for path in (data, data / "vedette.sqlite3", data / "local.json", *(data / "logs").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_the_demo_ends_by_itself_when_told_to(tmp_path):
