@@ -63,7 +63,7 @@ def refused(port, sent):
 
 
 def until(port, path, status):
-    for _ in range(200):
+    for _ in range(600):  # a busy machine is slow
         if (answer := ask_for(port, path))[0] == status:
             return answer[1]
         time.sleep(0.1)
