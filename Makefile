@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo up test lint format bench requirements clean
+.PHONY: help demo up test lint format bench faults requirements clean
 
 help:
 	@echo "make demo          start everything, scan a sample SBOM, show the findings (ARGS=--exit to end then)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint          formatting, rules, types and import contracts"
 	@echo "make format        format the code and apply the safe fixes"
 	@echo "make bench         the benchmarks (ARGS to choose)"
+	@echo "make faults        kill workers while tasks run, and say what became of the tasks (ARGS to choose)"
 	@echo "make requirements  pin the dependencies of pyproject.toml anew"
 	@echo "make clean         remove .venv and caches; data stays"
 
@@ -40,6 +41,9 @@ format: $(READY)
 
 bench: $(READY)
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+faults: $(READY)
+	@exec $(BIN)/python -m tests.faults $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
