@@ -1,7 +1,7 @@
 """Executing a scan: collect components, match them against the mirror, record what was observed."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
@@ -30,13 +30,22 @@ def execute(work: Work, run_id: str) -> Effect:
     with work.reading() as session:
         the_run = session.get(Run, uuid.UUID(run_id))
         scan = session.get(Scan, the_run.scan_id) if the_run else None
-    if scan is None:
+    if the_run is None or scan is None:
         raise Permanent("The scan was deleted.")
     components = _collect(work, scan)
     result = _match(work, components)
-    observed = _observed(components, result)
+    keys = [finding.component_key(each) for each in components]
+    observed = _observed(components, keys, result)
+    present = _present(components, keys)
     work.progress("recording", 0, len(observed))
-    return lambda session: _record(session, uuid.UUID(run_id), components, result.snapshot, observed)
+
+    def record(session: Session) -> Document:
+        frame = finding.Recording(scan.asset_id, the_run.id, result.snapshot, present)
+        counts = {"components": len(components), **finding.record(session, frame, observed)}
+        _end(session, the_run.id, counts, result.snapshot)
+        return counts
+
+    return record
 
 
 def _collect(work: Work, scan: Scan) -> list[Component]:
@@ -58,9 +67,18 @@ def _match(work: Work, components: Sequence[Component]) -> mirror.MatchResult:
         )
 
 
-def _observed(components: Sequence[Component], result: mirror.MatchResult) -> list[finding.Observed]:
+def _present(components: Sequence[Component], keys: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The versions that the inventory holds, by component key."""
+    versions: dict[str, set[str]] = {}
+    for each, key in zip(components, keys, strict=True):
+        versions.setdefault(key, set()).add(each.version)
+    return {key: frozenset(held) for key, held in versions.items()}
+
+
+def _observed(
+    components: Sequence[Component], keys: Sequence[str], result: mirror.MatchResult
+) -> list[finding.Observed]:
     """Matches, grouped by the identity of a finding."""
-    keys = [finding.component_key(each) for each in components]
     groups: dict[tuple[str, int], list[mirror.Match]] = {}
     for match in result.matches:
         groups.setdefault((keys[match.component], match.vulnerability_id), []).append(match)
@@ -84,24 +102,10 @@ def _observed(components: Sequence[Component], result: mirror.MatchResult) -> li
     return observed
 
 
-def _record(
-    session: Session,
-    run_id: uuid.UUID,
-    components: Iterable[Component],
-    snapshot: int,
-    observed: Sequence[finding.Observed],
-) -> Document:
-    """Write the findings, close the run and ask for its notification, all in the task's last transaction."""
+def _end(session: Session, run_id: uuid.UUID, counts: Document, snapshot: int) -> None:
+    """Close the run and ask for its notification, in the transaction that wrote its findings."""
     the_run = session.get_one(Run, run_id)
     scan = session.get_one(Scan, the_run.scan_id)
-    present: dict[str, set[str]] = {}
-    for each in components:
-        key = finding.component_key(each)
-        present.setdefault(key, set()).add(each.version)
-    frame = finding.Recording(
-        scan.asset_id, run_id, snapshot, {key: frozenset(versions) for key, versions in present.items()}
-    )
-    counts = {"components": len(list(components)), **finding.record(session, frame, observed)}
     run.complete(the_run, counts, snapshot)
     if the_run.requested_by is not None:
         ask(
@@ -115,4 +119,3 @@ def _record(
             critical_count=counts["critical"],
             high_count=counts["high"],
         )
-    return counts
