@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import dramatiq
 
 from shared import tasks
-from worker_service.handlers import housekeeping, notifications, nvd, nvd_sync, scans
+from worker_service.handlers import housekeeping, notifications, scans
+from worker_service.handlers.nvd import feeds, sync
 from worker_service.tasks import Effect, Frame
 
 MINUTE = 60.0
@@ -26,8 +27,8 @@ class Door:
 
 DOORS = (
     Door(tasks.EXECUTE_VULNERABILITY_SCAN, scans.execute, HOUR),
-    Door(tasks.SYNC_NVD_UPDATES, nvd_sync.sync, 12 * HOUR),
-    Door(tasks.IMPORT_NVD_FEED, nvd.import_feed, 6 * HOUR),
+    Door(tasks.SYNC_NVD_UPDATES, sync.sync, 12 * HOUR),
+    Door(tasks.IMPORT_NVD_FEED, feeds.import_feed, 6 * HOUR),
     Door(tasks.SEND_NOTIFICATION, notifications.send, 2 * MINUTE),
     Door(tasks.SEND_SCAN_COMPLETION, notifications.send_scan_completion, 2 * MINUTE),
     Door(tasks.CLEANUP_OLD_NOTIFICATIONS, housekeeping.cleanup_old_notifications, 10 * MINUTE),

@@ -20,7 +20,7 @@ from tests.benchmarks.harness import (
     size_mb,
     spend,
 )
-from worker_service.handlers import nvd
+from worker_service.handlers.nvd.feeds import import_feed
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -73,7 +73,7 @@ def _import(url: str, feeds: Sequence[str]) -> Spent:
         totals: dict[str, Any] = {}
         for feed in feeds:
             work: Any = Held(sessions)
-            effect = nvd.import_feed(work, feed)
+            effect = import_feed(work, feed)
             with work.transaction() as session:
                 for name, value in (effect(session) or {}).items():
                     totals[name] = totals.get(name, 0) + value if isinstance(value, int) else value

@@ -32,7 +32,7 @@ from shared.tasks import SYNC_NVD_UPDATES, ask
 from tests.upstream.mirror import TUNING, Mirror, pointed_at
 from tests.upstream.records import make_records
 from tests.upstream.server import START, Request, Upstream, serving
-from worker_service.handlers import nvd_sync
+from worker_service.handlers.nvd import sync
 from worker_service.sweeper import expire_leases
 from worker_service.tasks import Frame
 
@@ -50,7 +50,7 @@ def work(database_url: str, api_url: str) -> None:
     )
     sessions = database.make_sessions(database.make_engine(database_url))
     frame = Frame(sessions, settings)
-    handler = functools.partial(nvd_sync.sync_with, tuning=replace(TUNING, page_size=PAGE))
+    handler = functools.partial(sync.sync_with, tuning=replace(TUNING, page_size=PAGE))
     while True:
         with database.reading(sessions) as session:
             waiting = session.scalar(sa.select(Task.id).where(Task.state.in_(WAITING)).limit(1))

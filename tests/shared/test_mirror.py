@@ -11,7 +11,8 @@ from shared.matching.component import Component
 from shared.matching.reason import Reason
 from shared.models.finding import Severity
 from shared.models.mirror import Sync, SyncKind, vulnerability_id
-from worker_service.handlers import nvd_batches, nvd_records
+from worker_service.handlers.nvd import batches
+from worker_service.handlers.nvd.records import convert, digest
 
 OPENSSL = "cpe:2.3:a:openssl:openssl:{}:*:*:*:*:*:*:*"
 LINUX = "cpe:2.3:o:linux:linux_kernel:{}:*:*:*:*:*:*:*"
@@ -48,8 +49,8 @@ def fill(sessions, *records):
         sync = Sync(kind=SyncKind.FEED, source="test", started_at=database.now(session))
         session.add(sync)
         session.flush()
-        converted = [nvd_records.convert(each, nvd_records.digest(each)) for each in raw]
-        return nvd_batches.apply(session, converted, sync.id)
+        converted = [convert(each, digest(each)) for each in raw]
+        return batches.apply(session, converted, sync.id)
 
 
 def component(*cpes, **fields):

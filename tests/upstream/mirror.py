@@ -20,8 +20,8 @@ from shared.tasks import SYNC_NVD_UPDATES, ask
 from tests.upstream.oracle import differences
 from tests.upstream.quick import PATIENCE, PLENTY
 from tests.upstream.server import API, FEEDS, FIRST_YEAR, Upstream
-from worker_service.handlers import nvd_sync
-from worker_service.handlers.nvd_run import Tuning
+from worker_service.handlers.nvd import sync
+from worker_service.handlers.nvd.run import Tuning
 from worker_service.tasks import Frame
 
 TUNING = Tuning(patience=PATIENCE, page_size=50, limit=PLENTY, slice=0.02, first_year=FIRST_YEAR)
@@ -57,7 +57,7 @@ class Mirror:
             session.execute(sa.update(Task).where(Task.id == task_id).values(run_after=now))
         frame = Frame(self.sessions, self.settings)
         with contextlib.suppress(Retry):
-            frame.run(str(task_id), functools.partial(nvd_sync.sync_with, tuning=self.tuning))
+            frame.run(str(task_id), functools.partial(sync.sync_with, tuning=self.tuning))
         return self.read(sa.select(Task).where(Task.id == task_id))
 
     def sync(self, days_back: int = 7, *, full: bool = False) -> Task:

@@ -13,7 +13,7 @@ from shared import database
 from shared.database import Sessions
 from shared.settings import Settings
 from shared.tasks import IMPORT_NVD_FEED, ask
-from worker_service.handlers import nvd
+from worker_service.handlers.nvd.feeds import import_feed
 from worker_service.tasks import Frame
 
 
@@ -33,7 +33,7 @@ def load_feed(sessions: Sessions, settings: Settings, tmp_path: Path) -> Callabl
         path.write_text(json.dumps(feed))
         with database.transaction(sessions) as session:
             task = ask(session, IMPORT_NVD_FEED, path=str(path))
-        Frame(sessions, settings).run(str(task.id), nvd.import_feed)
+        Frame(sessions, settings).run(str(task.id), import_feed)
 
     return load
 

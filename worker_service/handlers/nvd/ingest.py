@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from shared.errors import Invalid
 from shared.models.mirror import Sync, vulnerability_id
-from worker_service.handlers import nvd_batches, nvd_records
-from worker_service.handlers.nvd_batches import Unusable
-from worker_service.handlers.nvd_records import Converted
+from worker_service.handlers.nvd import batches, records
+from worker_service.handlers.nvd.batches import Unusable
+from worker_service.handlers.nvd.records import Converted
 
 if TYPE_CHECKING:
     from worker_service.tasks import Work
@@ -36,21 +36,21 @@ class Batch:
 
 def prepare(work: "Work", pieces: Sequence[Piece]) -> Batch:
     """Convert what is not known to be unchanged: a look ahead that the write itself repeats under its lock."""
-    names = [nvd_records.name(record) for _, record in pieces]
+    names = [records.name(record) for _, record in pieces]
     ids = [vulnerability_id(name or "") for name in names]
     with work.reading() as session:
-        known = nvd_batches.known_digests(session, (key for key in ids if key is not None))
+        known = batches.known_digests(session, (key for key in ids if key is not None))
     digests = set(known.values())
     batch = Batch(
         end=pieces[-1][0] + 1 if pieces else 0, read=len(pieces), records=[], unusable=[], keys=set()
     )
     for (position, record), name, key in zip(pieces, names, ids, strict=True):
-        digest = nvd_records.digest(record)
+        digest = records.digest(record)
         batch.keys.add(_nameless(digest) if key is None else key)
         if digest in digests:
             continue
         try:
-            batch.records.append(nvd_records.convert(record, digest))
+            batch.records.append(records.convert(record, digest))
         except Invalid as error:
             batch.unusable.append(
                 _unusable(position, record, name if key is not None else None, error.detail)
@@ -60,8 +60,8 @@ def prepare(work: "Work", pieces: Sequence[Piece]) -> Batch:
 
 def write(session: Session, batch: Batch, source: str, sync_id: int) -> None:
     """Write a batch and count it, in the transaction of its checkpoint."""
-    changed = nvd_batches.apply(session, batch.records, sync_id)
-    nvd_batches.quarantine(session, batch.unusable, source, sync_id)
+    changed = batches.apply(session, batch.records, sync_id)
+    batches.quarantine(session, batch.unusable, source, sync_id)
     session.execute(
         sa.update(Sync)
         .where(Sync.id == sync_id)
@@ -76,7 +76,7 @@ def write(session: Session, batch: Batch, source: str, sync_id: int) -> None:
 
 def _unusable(position: int, record: bytes, cve_id: str | None, reason: str) -> Unusable:
     key = cve_id or f"sha256:{hashlib.sha256(record).hexdigest()}"
-    return Unusable(key, cve_id, position, reason, nvd_records.digest(record), record)
+    return Unusable(key, cve_id, position, reason, records.digest(record), record)
 
 
 def _nameless(digest: bytes) -> int:

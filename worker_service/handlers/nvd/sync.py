@@ -16,8 +16,8 @@ from shared.models.base import Document
 from shared.models.coverage import MirrorCoverage
 from shared.models.mirror import Sync, SyncKind
 from worker_service.clients.nvd_api import NvdApi, Page
-from worker_service.handlers import nvd_coverage, nvd_windows, nvd_years
-from worker_service.handlers.nvd_run import Run, Tuning, open_run
+from worker_service.handlers.nvd import coverage, windows, years
+from worker_service.handlers.nvd.run import Run, Tuning, open_run
 
 if TYPE_CHECKING:
     from worker_service.tasks import Effect, Work
@@ -60,7 +60,7 @@ def sync_with(work: "Work", days_back: int, full: bool, tuning: Tuning) -> "Effe
 
 def _fill(run: Run) -> None:
     """Bootstrap: from the feeds, unless the API has begun with it; the other one when the first cannot be had."""
-    begun = any(window.since is None for window in nvd_windows.planned(run))
+    begun = any(window.since is None for window in windows.planned(run))
     ways = [_fill_by_feeds] if run.feeds is not None else []
     if run.api is not None:
         ways.insert(0 if begun else len(ways), _fill_by_api)
@@ -76,8 +76,8 @@ def _fill(run: Run) -> None:
 
 def _fill_by_feeds(run: Run) -> None:
     assert run.feeds is not None  # noqa: S101  # the caller looked
-    nvd_years.read_years(run, run.feeds)
-    nvd_windows.forget_plan(run)
+    years.read_years(run, run.feeds)
+    windows.forget_plan(run)
 
 
 def _fill_by_api(run: Run) -> None:
@@ -121,25 +121,25 @@ def _instead(run: Run, text: str) -> None:
 
 
 def _read_everything(run: Run, api: NvdApi) -> None:
-    if not any(window.since is None for window in nvd_windows.planned(run)):
+    if not any(window.since is None for window in windows.planned(run)):
         _believable(run, api.probe())
-        nvd_windows.plan(run, None, None)
-    nvd_windows.read_planned(run, api)
+        windows.plan(run, None, None)
+    windows.read_planned(run, api)
 
 
 def _read_feeds(run: Run, *, everything: bool = False) -> None:
     assert run.feeds is not None  # noqa: S101  # one of the two sources is on
     with run.work.reading() as session:
         watermark = _watermark(session)
-    if everything or watermark is None or not nvd_years.read_modified(run, run.feeds, watermark):
-        nvd_years.read_years(run, run.feeds, everything=everything)
+    if everything or watermark is None or not years.read_modified(run, run.feeds, watermark):
+        years.read_years(run, run.feeds, everything=everything)
 
 
 def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
     """The windows from the watermark to the upstream's present; first those that were left unfinished."""
-    left = nvd_windows.planned(run)
+    left = windows.planned(run)
     if left:
-        nvd_windows.read_planned(run, api)
+        windows.read_planned(run, api)
     probe = api.probe()
     _believable(run, probe)
     with run.work.reading() as session:
@@ -148,13 +148,13 @@ def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
     own = any(window.task_id == run.work.task_id for window in left)
     if not (own and probe.timestamp - watermark < TAIL):
         since = min(watermark - OVERLAP, probe.timestamp - back)
-        nvd_windows.plan(run, since, probe.timestamp)
-        nvd_windows.read_planned(run, api)
+        windows.plan(run, since, probe.timestamp)
+        windows.read_planned(run, api)
     with run.work.transaction() as session:
-        nvd_coverage.note_total(session, probe.total, probe.timestamp)
+        coverage.note_total(session, probe.total, probe.timestamp)
         missing = probe.total - mirror_health.held(session)
-        coverage = nvd_coverage.load(session)
-        read_at = coverage.full_read_at
+        noted = coverage.load(session)
+        read_at = noted.full_read_at
     if missing > 0 and (read_at is None or probe.timestamp - read_at > REPAIR_EVERY):
         run.troubles.add(
             f"{missing} records were missing after the changes had been read: everything was read again"
@@ -179,8 +179,8 @@ def _complete(session: Session, run: Run) -> Document:
     """The counts, in the task's own last transaction."""
     run.note_troubles(session)
     sync = session.get_one(Sync, run.sync_id)
-    coverage = nvd_coverage.load(session)
-    sync.upstream_total, sync.upstream_timestamp = coverage.upstream_total, coverage.watermark
+    noted = coverage.load(session)
+    sync.upstream_total, sync.upstream_timestamp = noted.upstream_total, noted.watermark
     return {
         "kind": sync.kind,
         "read": sync.read,

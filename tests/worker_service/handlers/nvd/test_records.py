@@ -9,8 +9,8 @@ import pytest
 from shared.errors import Invalid
 from shared.matching import configurations
 from shared.models.finding import Severity
-from worker_service.handlers import nvd_records
-from worker_service.handlers.nvd_records import convert, criterion_id
+from worker_service.handlers.nvd import records
+from worker_service.handlers.nvd.records import convert, criterion_id
 
 UTC = dt.UTC
 
@@ -149,7 +149,7 @@ def test_configurations_become_a_tree_of_criteria_ids():
     ].criterion.index_key
     assert converted.uses == {by_text[openssl].id: True, by_text[linux].id: False}
     tree = configurations.decode(converted.vulnerability["tree"])
-    assert nvd_records.uses(tree) == converted.uses
+    assert records.uses(tree) == converted.uses
 
 
 def test_a_criterion_named_both_ways_counts_as_vulnerable():
@@ -256,17 +256,17 @@ def test_what_cannot_be_used_says_why(record, reason):
 
 def test_the_digest_is_of_the_content_and_of_the_conversion(monkeypatch):
     record = encode()
-    first = nvd_records.digest(record)
-    assert first == nvd_records.digest(encode())
-    assert first != nvd_records.digest(encode(vulnStatus="Modified"))
-    monkeypatch.setattr(nvd_records, "CONVERSION", b"next")
-    assert first != nvd_records.digest(record)
+    first = records.digest(record)
+    assert first == records.digest(encode())
+    assert first != records.digest(encode(vulnStatus="Modified"))
+    monkeypatch.setattr(records, "CONVERSION", b"next")
+    assert first != records.digest(record)
 
 
 def test_the_name_is_found_without_converting():
-    assert nvd_records.name(encode()) == "CVE-2020-0001"
-    assert nvd_records.name(b'{"cve": {"id": 5}}') is None
-    assert nvd_records.name(b"{oops") is None
+    assert records.name(encode()) == "CVE-2020-0001"
+    assert records.name(b'{"cve": {"id": 5}}') is None
+    assert records.name(b"{oops") is None
 
 
 def test_every_real_record_can_be_used(data_dir):

@@ -31,7 +31,7 @@ from shared.models.mirror import (
     pack_ids,
 )
 from worker_service.handlers import bulk
-from worker_service.handlers.nvd_records import Converted, uses
+from worker_service.handlers.nvd.records import Converted, uses
 
 _CONTENT = (
     "criteria",

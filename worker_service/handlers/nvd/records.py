@@ -20,8 +20,8 @@ from shared.matching.criterion import UNREADABLE, Criterion
 from shared.models.finding import Severity
 from shared.models.mirror import vulnerability_id
 from worker_service.clients.nvd_text import moment
-from worker_service.handlers import nvd_shape
-from worker_service.handlers.nvd_shape import Assessment, Cve, Text, Weakness, name
+from worker_service.handlers.nvd import shape
+from worker_service.handlers.nvd.shape import Assessment, Cve, Text, Weakness, name
 
 CONVERSION = b"1"
 """Raise it when the rows made from a record change: unchanged records are then converted again."""
@@ -90,7 +90,7 @@ def digest(record: bytes) -> bytes:
 
 def convert(record: bytes, record_digest: bytes) -> Converted:
     """Convert one record, of which the digest is known. Raises Invalid, saying why, if it cannot be used."""
-    cve = nvd_shape.read(record)
+    cve = shape.read(record)
     key = vulnerability_id(cve.id)
     if key is None:
         raise Invalid(f"not a CVE id: {cve.id!r}")

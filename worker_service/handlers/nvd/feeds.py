@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from shared.models.base import Document
 from shared.models.mirror import Quarantine, Sync, SyncKind
 from worker_service.clients.nvd_text import moment
-from worker_service.handlers import nvd_files, nvd_years
-from worker_service.handlers.nvd_files import Imported
-from worker_service.handlers.nvd_run import begin_sync
+from worker_service.handlers.nvd import files, years
+from worker_service.handlers.nvd.files import Imported
+from worker_service.handlers.nvd.run import begin_sync
 
 if TYPE_CHECKING:
     from worker_service.tasks import Effect, Work
@@ -29,7 +29,7 @@ def import_feed(work: "Work", path: str) -> "Effect":
     def report(position: int, total: int | None) -> None:
         work.progress("importing", position, total)
 
-    imported = nvd_files.import_file(work, file, sync_id, report)
+    imported = files.import_file(work, file, sync_id, report)
     return lambda session: _complete(session, imported, sync_id)
 
 
@@ -38,10 +38,10 @@ def _complete(session: Session, imported: Imported, sync_id: int) -> Document:
     sync = session.get_one(Sync, sync_id)
     sync.upstream_total = imported.head.total
     sync.upstream_timestamp = moment(imported.head.timestamp)
-    position, repeated = nvd_files.complete(session, imported.key)
+    position, repeated = files.complete(session, imported.key)
     if not repeated and sync.read == position:  # all of it, not only the rest
         _forget_nameless(session, sync)
-    nvd_years.note_file(session, sync, position)
+    years.note_file(session, sync, position)
     return {
         "source": sync.source,
         "already_imported": repeated,

@@ -14,7 +14,7 @@ from shared import database, mirror
 from shared.errors import Cancelled, Permanent
 from shared.models import mirror as models
 from shared.models.mirror import ChangeKind, unpack_ids, vulnerability_id
-from worker_service.handlers import nvd, nvd_batches, nvd_files, nvd_records
+from worker_service.handlers.nvd import batches, feeds, files, records
 
 OPENSSL = "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*"
 NGINX = "cpe:2.3:a:f5:nginx:*:*:*:*:*:*:*:*"
@@ -76,7 +76,7 @@ def feed(path, records):
 
 def run(sessions, path, work=None):
     work = work or Work(sessions)
-    effect = nvd.import_feed(work, str(path))
+    effect = feeds.import_feed(work, str(path))
     with work.transaction() as session:
         return effect(session)
 
@@ -98,7 +98,7 @@ def scalars(sessions, statement):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(nvd_files, "BATCH", 3)
+    monkeypatch.setattr(files, "BATCH", 3)
 
 
 def test_an_import_fills_the_mirror(sessions, tmp_path):
@@ -342,7 +342,7 @@ def test_stopped_at_any_checkpoint_it_goes_on_and_ends_the_same(sessions, tmp_pa
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("fault", ["_advance", "_write_uses", "_write_vulnerabilities"])
 def test_a_fault_within_a_batch_undoes_the_whole_batch(sessions, tmp_path, monkeypatch, fault):
-    module = nvd_files if fault == "_advance" else nvd_batches
+    module = files if fault == "_advance" else batches
     original, calls = getattr(module, fault), []
 
     def fail_at_the_second(*arguments):
@@ -410,7 +410,7 @@ def test_two_imports_at_once_leave_one_true_mirror(sessions, tmp_path):
 def test_a_new_conversion_takes_an_imported_file_again(sessions, tmp_path, monkeypatch):
     path = feed(tmp_path / "feed.json", [cve(1)])
     run(sessions, path)
-    monkeypatch.setattr(nvd_records, "CONVERSION", b"next")
+    monkeypatch.setattr(records, "CONVERSION", b"next")
     result = run(sessions, path)
     assert not result["already_imported"]
     assert result["read"] == 1
@@ -418,12 +418,12 @@ def test_a_new_conversion_takes_an_imported_file_again(sessions, tmp_path, monke
 
 def test_two_criteria_with_one_id_are_noticed(sessions, tmp_path, monkeypatch):
     run(sessions, feed(tmp_path / "one.json", [cve(1)]))
-    nvd_records._file.cache_clear()
+    records._file.cache_clear()
     taken = scalars(sessions, sa.select(models.Criterion.id))[0]
-    monkeypatch.setattr(nvd_records, "criterion_id", lambda *_: taken)
+    monkeypatch.setattr(records, "criterion_id", lambda *_: taken)
     with pytest.raises(Permanent, match="two different criteria have the same id"):
         run(sessions, feed(tmp_path / "two.json", [cve(2, criteria=[NGINX])]))
-    nvd_records._file.cache_clear()
+    records._file.cache_clear()
 
 
 def test_real_feeds_on_top_of_each_other(sessions, data_dir):
@@ -441,4 +441,4 @@ def test_real_feeds_on_top_of_each_other(sessions, data_dir):
 def _own_cache():
     """Ids are cached by content; a test that replaces how they are made must not leave its own behind."""
     yield SimpleNamespace()
-    nvd_records._file.cache_clear()
+    records._file.cache_clear()

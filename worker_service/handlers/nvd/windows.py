@@ -16,9 +16,9 @@ from shared.errors import Transient
 from shared.models.coverage import ProvenRange, SyncPage, SyncWindow
 from shared.models.mirror import Quarantine, pack_ids, unpack_ids
 from worker_service.clients.nvd_api import LONGEST_WINDOW, NvdApi, Page, Window
-from worker_service.handlers import nvd_coverage, nvd_ingest
-from worker_service.handlers.nvd_pages import Pages
-from worker_service.handlers.nvd_run import SLICE, Run
+from worker_service.handlers.nvd import coverage, ingest
+from worker_service.handlers.nvd.pages import Pages
+from worker_service.handlers.nvd.run import SLICE, Run
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +81,10 @@ def _read(run: Run, api: NvdApi, window: SyncWindow) -> None:
         fetcher.ask(
             pages.wanted(fetcher.busy, api.in_flight - len(fetcher.busy))
         )  # on its way while we write
-        batch = nvd_ingest.prepare(run.work, list(enumerate(page.records, page.start)))
+        batch = ingest.prepare(run.work, list(enumerate(page.records, page.start)))
         pages.seen |= batch.keys
         with run.work.transaction() as session:
-            nvd_ingest.write(session, batch, SOURCE, run.sync_id)
+            ingest.write(session, batch, SOURCE, run.sync_id)
             session.merge(_row(window, page, batch.keys))
             run.note_troubles(session)
         _report(run, window, pages)
@@ -154,7 +154,7 @@ def _implausible(session: Session, window: SyncWindow, total: int) -> bool:
         return False
     if window.since is None or window.until is None:
         return mirror_health.held(session) > 0
-    return nvd_coverage.held_between(session, window.since, window.until) > 0
+    return coverage.held_between(session, window.since, window.until) > 0
 
 
 def _prove(session: Session, run: Run, window: SyncWindow, pages: Pages) -> None:
@@ -164,11 +164,11 @@ def _prove(session: Session, run: Run, window: SyncWindow, pages: Pages) -> None
     proven = ProvenRange(
         since=window.since, until=until, total=pages.total, source=SOURCE, sync_id=run.sync_id
     )
-    nvd_coverage.prove(session, proven)
+    coverage.prove(session, proven)
     if window.since is None:
-        coverage = nvd_coverage.load(session)
-        coverage.full_read_at = until
-        nvd_coverage.note_total(session, pages.total, until)
+        noted = coverage.load(session)
+        noted.full_read_at = until
+        coverage.note_total(session, pages.total, until)
         _forget_nameless(session, run.sync_id)
     _forget(session, window)
 

@@ -14,8 +14,8 @@ from shared import database
 from shared.errors import Permanent
 from shared.models.mirror import FeedCheckpoint
 from worker_service.clients.nvd_feeds import Feed, Head
-from worker_service.handlers import nvd_ingest, nvd_records
-from worker_service.handlers.nvd_ingest import Batch, Piece
+from worker_service.handlers.nvd import ingest, records
+from worker_service.handlers.nvd.ingest import Batch, Piece
 
 if TYPE_CHECKING:
     from worker_service.tasks import Work
@@ -42,7 +42,7 @@ def import_file(work: "Work", path: Path, sync_id: int, report: Report, *, again
     Raises Permanent when it is missing or is no feed, or breaks off; what was committed before stays.
     """
     with Feed(path) as feed:
-        imported = Imported(f"{feed.digest}:{nvd_records.CONVERSION.decode()}", feed.head)
+        imported = Imported(f"{feed.digest}:{records.CONVERSION.decode()}", feed.head)
         with work.transaction() as session:
             done = _checkpoint(session, imported.key, path, again=again)
         if done is not None:
@@ -77,7 +77,7 @@ def _import(work: "Work", feed: Feed, key: str, sync_id: int, done: int, report:
 
     def write(batch: Batch) -> int:
         with work.transaction() as session:
-            nvd_ingest.write(session, batch, feed.path.name, sync_id)
+            ingest.write(session, batch, feed.path.name, sync_id)
             _advance(session, key, batch.end)
         return batch.end
 
@@ -89,7 +89,7 @@ def _import(work: "Work", feed: Feed, key: str, sync_id: int, done: int, report:
         try:
             for pieces in _batches(itertools.islice(enumerate(feed.records()), done, None)):
                 work.raise_if_cancelled()
-                batch = nvd_ingest.prepare(work, pieces)
+                batch = ingest.prepare(work, pieces)
                 if writing is not None:
                     settle(writing)
                 writing = writer.submit(write, batch)

@@ -13,8 +13,8 @@ from shared.models.coverage import FeedState, ProvenRange
 from shared.models.mirror import Sync
 from worker_service.clients.nvd_feed_files import Meta, NvdFeedFiles
 from worker_service.clients.nvd_text import moment
-from worker_service.handlers import nvd_coverage, nvd_files, nvd_records
-from worker_service.handlers.nvd_run import FIRST_YEAR, Run
+from worker_service.handlers.nvd import coverage, files, records
+from worker_service.handlers.nvd.run import FIRST_YEAR, Run
 
 _YEARLY = re.compile(r"nvdcve-2\.0-(\d{4})\.json")
 MODIFIED = "modified"
@@ -57,7 +57,7 @@ def read_modified(run: Run, feeds: NvdFeedFiles, watermark: dt.datetime) -> bool
         state = session.get_one(FeedState, MODIFIED)
         state.checked_at = database.now(session)
         since = state.written_at - MODIFIED_REACH
-        nvd_coverage.prove(
+        coverage.prove(
             session,
             ProvenRange(
                 since=since, until=state.written_at, total=state.total, source=SOURCE, sync_id=run.sync_id
@@ -113,7 +113,7 @@ def _known(run: Run) -> dict[str, str]:
 
 
 def _known_as(meta: Meta) -> str:
-    return f"{meta.sha256}:{nvd_records.CONVERSION.decode()}"
+    return f"{meta.sha256}:{records.CONVERSION.decode()}"
 
 
 def _read(
@@ -132,17 +132,17 @@ def _read(
         raise Transient(f"The feed {feed.name} was there a moment ago and is not any more.")
     meta, path = fetched
     assert path is not None  # noqa: S101  # no digest was given as known
-    imported = nvd_files.import_file(run.work, path, run.sync_id, report, again=again)
+    imported = files.import_file(run.work, path, run.sync_id, report, again=again)
     with run.work.transaction() as session:
         run.note_troubles(session)
         _note(session, feed.name, meta, imported)
     path.unlink(missing_ok=True)
 
 
-def _note(session: Session, name: str, meta: Meta, imported: nvd_files.Imported) -> None:
+def _note(session: Session, name: str, meta: Meta, imported: files.Imported) -> None:
     """The feed is in the mirror, to its last record."""
     head = imported.head
-    position, _ = nvd_files.complete(session, imported.key)
+    position, _ = files.complete(session, imported.key)
     if head.total is not None and position != head.total:
         raise Transient(f"The feed {name} announces {head.total} records and holds {position}.")
     now = database.now(session)
@@ -166,5 +166,5 @@ def _prove_years(session: Session, sync_id: int, names: list[str]) -> None:
         state.checked_at = now
     until, total = min(state.written_at for state in states), sum(state.total for state in states)
     proven = ProvenRange(since=None, until=until, total=total, source=SOURCE, sync_id=sync_id)
-    nvd_coverage.prove(session, proven)
-    nvd_coverage.note_total(session, total, until)
+    coverage.prove(session, proven)
+    coverage.note_total(session, total, until)
