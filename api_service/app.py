@@ -48,7 +48,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> Flask:
         settings=settings,
         sessions=sessions,
         redis=connect(settings.redis_url, timeout=0.5),
-        metrics=Metrics(sessions),
+        metrics=Metrics(sessions, settings.mirror_stale_after),
         long_lived=threading.BoundedSemaphore(max(1, settings.api_threads // 2)),
     )
     app = Flask("api_service", static_folder=None)

@@ -1,5 +1,6 @@
 """Every setting, read from the environment once at an entry point and passed on."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Self
 
@@ -84,6 +85,11 @@ class Settings(BaseSettings):
         if isinstance(token, str) and len(token) < 24:
             raise ValueError("VEDETTE_ADMIN_TOKEN must have at least 24 characters")
         return values
+
+    @property
+    def mirror_stale_after(self) -> dt.timedelta:
+        """Without a new record for longer than this the mirror counts as stale."""
+        return dt.timedelta(hours=self.nvd_stale_after)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -102,6 +103,8 @@ class Asking:
 def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> Task:
     """Ask for work in the transaction that makes it necessary; the doorbell rings after the commit.
 
+    The task bears the `request_id` of the log's context: that of the request, or of the task that asks.
+
     Raises KeyError for an unknown name and TypeError for arguments that the contract does not name: mistakes of the
     caller's code, not of a user.
     """
@@ -120,6 +123,7 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         dedupe_key=how.dedupe_key or contract.dedupe_key,
         lock_key=how.lock_key or contract.lock_key,
         asked_by=how.asked_by,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
         created_at=now,
     )
     if task.dedupe_key is None:

@@ -4,7 +4,6 @@ periodiq gives up when Redis is away at a tick and is then started again; the sw
 of its own and never waits for it.
 """
 
-import datetime as dt
 import signal
 import sys
 import threading
@@ -47,8 +46,9 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def _sweep(stop: threading.Event) -> None:
     redis = doorbell.connect(settings.redis_url, doorbell.RING_SECONDS)
-    stale_after = dt.timedelta(hours=settings.nvd_stale_after)
-    sweeper = Sweeper(frame.sessions, lambda queue: doorbell.waiting(redis, queue), stale_after)
+    sweeper = Sweeper(
+        frame.sessions, lambda queue: doorbell.waiting(redis, queue), settings.mirror_stale_after
+    )
     while not stop.wait(settings.sweep_seconds):
         sweeper.sweep()
 

@@ -163,7 +163,7 @@ class Frame:
         if self._stopping.is_set():
             work.interrupt(Stopping())
         try:
-            with structlog.contextvars.bound_contextvars(task_id=task_id, task=task.name, epoch=task.epoch):
+            with structlog.contextvars.bound_contextvars(**_traces(task)):
                 log.info("task_started", attempt=task.attempt)
                 self._attempt(work, handler, task.arguments)
         finally:
@@ -220,3 +220,15 @@ class Frame:
         log.warning("task_attempt_failed", error=text, retry_in=seconds, exc_info=not expected)
         if seconds is not None and seconds <= lifecycle.MAX_BACKOFF_SECONDS:  # it waits in a worker's memory
             raise Retry(text, delay=int(seconds * 1000)) from None
+
+
+def _traces(task: Task) -> dict[str, object]:
+    """What every log line about a task says, so that a request can be followed through both services."""
+    traces = {
+        "task_id": str(task.id),
+        "task": task.name,
+        "epoch": task.epoch,
+        "request_id": task.request_id,
+        "run_id": task.arguments.get("run_id"),
+    }
+    return {name: value for name, value in traces.items() if value is not None}

@@ -1,6 +1,5 @@
 """The state of the mirror."""
 
-import datetime as dt
 from typing import Any
 
 from flask import Response
@@ -26,7 +25,7 @@ blueprint = Blueprint("nvd", "How complete and how fresh the mirror of the NVD i
 def get_mirror_status() -> Status:
     """Show how the mirror stands."""
     with database.reading(sessions()) as session:
-        return nvd.mirror_status(session, dt.timedelta(hours=settings().nvd_stale_after))
+        return nvd.mirror_status(session, settings().mirror_stale_after)
 
 
 @blueprint.operation("POST", "/nvd/sync", role=Role.ADMIN, idempotent=True)

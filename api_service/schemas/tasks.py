@@ -87,6 +87,14 @@ class TaskSchema(Output):
         allow_none=True,
         metadata={"description": "Whose request it serves.", "example": EXAMPLE_ID},
     )
+    request_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The `X-Request-Id` that it goes back to, through whatever asked for it; null when a schedule did.",
+            "example": "3f0c9a52d1e64c0e9c1a7f3f0b8f2f6a",
+        },
+    )
     created_at = moment("When it was asked for.", required=True)
     run_after = moment("Not before this.", required=True)
     started_at = moment("When its present or last attempt began.", required=True, allow_none=True)
@@ -140,6 +148,10 @@ class QueueSchema(Output):
     )
     workers_busy = fields.Integer(
         required=True, metadata={"description": "Workers with a task of this queue.", "example": 1}
+    )
+    ended_last_minute = fields.Integer(
+        required=True,
+        metadata={"description": "Tasks that ended, whichever way, in the last 60 s.", "example": 12},
     )
     workers_alive = fields.Integer(
         required=True,

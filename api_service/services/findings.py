@@ -44,6 +44,13 @@ def list_findings(session: Session, filters: Filters, page: PageRequest) -> Page
     return fetch(session, statement.order_by(*order), page)
 
 
+def count_open(session: Session) -> dict[Severity, int]:
+    """How many findings of each severity are open."""
+    query = sa.select(Finding.severity, sa.func.count()).where(Finding.status == FindingStatus.OPEN)
+    counted = dict(session.execute(query.group_by(Finding.severity)).all())
+    return {severity: counted.get(severity, 0) for severity in Severity}
+
+
 def _conditions(filters: Filters) -> list[search.Condition]:
     conditions = search.conjunction(
         (Finding.asset_id, filters.asset_id),

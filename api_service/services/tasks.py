@@ -1,5 +1,6 @@
 """Tasks as those see them who asked: state, progress, cancelling, queues and dead letters."""
 
+import datetime as dt
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Queue:
     """How long the oldest due task has waited; None when none is due."""
     workers_busy: int
     """Distinct workers that hold a lease."""
+    ended_last_minute: int
+    """Tasks that came to an end, whichever, in the last 60 s: the rate."""
 
 
 def list_tasks(
@@ -99,15 +102,22 @@ def list_queues(session: Session) -> list[Queue]:
         counts[row.queue][row.kind] = row.number
     oldest = {row.queue: (now - row.oldest).total_seconds() for row in rows if row.kind == "waiting"}
     busy = {row.queue: row.workers for row in rows if row.kind == "running"}
+    ended = _ended_since(session, now - dt.timedelta(minutes=1))
     return [
         Queue(
             queue,
             *(counts[queue][kind] for kind in ("waiting", "delayed", "running", "dead")),
             oldest_pending_seconds=oldest.get(queue),
             workers_busy=busy.get(queue, 0),
+            ended_last_minute=ended.get(queue, 0),
         )
         for queue in QUEUES
     ]
+
+
+def _ended_since(session: Session, since: dt.datetime) -> dict[str, int]:
+    query = sa.select(Task.queue, sa.func.count()).where(Task.ended_at > since).group_by(Task.queue)
+    return dict(session.execute(query).all())
 
 
 def list_dead(session: Session, queue: str, *, page: PageRequest) -> Page[Task]:

@@ -90,6 +90,8 @@ class Task(Base):
     lock_key: Mapped[str | None] = mapped_column(sa.String(200))
     """At most one task with this key is being worked on (partial unique index)."""
     asked_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    request_id: Mapped[str | None] = mapped_column(sa.String(64))
+    """The request that it goes back to, through whatever asked for it; in every log line about it."""
     created_at: Mapped[dt.datetime]
     started_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from dramatiq import Retry
 from dramatiq.middleware import TimeLimitExceeded
 from sqlalchemy.exc import OperationalError
@@ -13,6 +14,7 @@ from shared.errors import Cancelled, LeaseLost, Permanent, Stopping, Transient
 from shared.lifecycle import task as lifecycle
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.task import Task, TaskState
+from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, ask
 from tests.builders import add_user, ago, ask_for, change, read, wait_for
 from worker_service.tasks import Work
 
@@ -323,3 +325,22 @@ def test_the_first_interruption_counts(work):
     work.interrupt(LeaseLost())
     with pytest.raises(Stopping):
         work.raise_if_cancelled()
+
+
+def test_a_request_is_followed_through_whatever_it_asks_for(frame, sessions):
+    """The log lines of a task, and of the tasks it asks for, name the request that was the cause."""
+    seen = []
+
+    def handler(_work, days_old):
+        seen.append(structlog.contextvars.get_contextvars())
+        return lambda session: ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=days_old) and None
+
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        first = ask_for(sessions)
+    frame.run(str(first.id), handler)
+    assert seen[0]["request_id"] == "r-1"
+    assert seen[0]["task_id"] == str(first.id)
+    with database.reading(sessions) as session:
+        asked = session.scalars(sa.select(Task).where(Task.id != first.id)).one()
+    assert asked.request_id == "r-1"
+    assert structlog.contextvars.get_contextvars().get("request_id") != "r-1"

@@ -1,11 +1,18 @@
 """Health and numbers over HTTP."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 
 from api_service.app import create_app
 from shared import database, migrations
+from shared.lifecycle import finding
+from shared.lifecycle.finding import Observed
+from shared.models.finding import Severity
+from shared.models.scan import Scan
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, ask
+from tests.builders import add_run
 
 
 @pytest.fixture
@@ -72,3 +79,42 @@ def test_metrics_count_requests_by_route_and_tasks_by_queue(nobody, viewer, sess
     assert f'vedette_http_requests_total{{method="GET",route="{route}",status="403"}} 1.0' in text
     assert 'vedette_tasks{queue="default",state="waiting"} 1.0' in text
     assert 'vedette_oldest_pending_seconds{queue="scans"} 0.0' in text
+
+
+def test_metrics_tell_of_an_empty_mirror_and_no_findings(nobody):
+    text = nobody.get("/metrics").text
+    assert 'vedette_findings_open{severity="critical"} 0.0' in text
+    assert 'vedette_mirror_state{state="empty"} 1.0' in text
+    assert "vedette_mirror_newest_record_age_seconds" not in text
+
+
+def test_metrics_tell_open_findings_by_severity(nobody, sessions):
+    with database.transaction(sessions) as session:
+        run = add_run(session)
+        scan = session.get_one(Scan, run.scan_id)
+        seen = [
+            Observed(
+                f"pkg:npm/{name}",
+                name,
+                frozenset({"1"}),
+                "CVE-2026-0001",
+                "likely",
+                severity,
+                None,
+                False,
+                [],
+            )
+            for name, severity in (("a", Severity.HIGH), ("b", Severity.HIGH), ("c", Severity.UNKNOWN))
+        ]
+        finding.record(session, finding.Recording(scan.asset_id, run.id, 1, {}), seen)
+    text = nobody.get("/metrics").text
+    assert 'vedette_findings_open{severity="high"} 2.0' in text
+    assert 'vedette_findings_open{severity="unknown"} 1.0' in text
+
+
+@pytest.mark.usefixtures("sample")
+def test_metrics_tell_how_the_mirror_stands(nobody):
+    text = nobody.get("/metrics").text
+    assert 'vedette_mirror_state{state="empty"} 0.0' in text
+    assert float(re.search(r"(?m)^vedette_mirror_newest_record_age_seconds (\S+)", text)[1]) > 3600
+    assert 'vedette_tasks_ended_last_minute{queue="default"} 1.0' in text

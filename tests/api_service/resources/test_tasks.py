@@ -171,6 +171,7 @@ def test_queues_count_what_waits_is_delayed_runs_and_is_dead(viewer, asked, dead
         "running": 1,
         "dead": 1,
         "workers_busy": 1,
+        "ended_last_minute": 1,
         "workers_alive": None,
     }
     assert (scans["queue"], scans["waiting"], scans["oldest_pending_seconds"]) == ("scans", 0, None)
