@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """Processes of one worker."""
     worker_threads: int = Field(4, ge=1, validation_alias="VEDETTE_WORKER_THREADS")
     """Tasks each worker process works on at once."""
+    worker_metrics: str = Field("", pattern=r"^(|.+:[0-9]{1,5})$", validation_alias="VEDETTE_WORKER_METRICS")
+    """`address:port` where a worker serves Prometheus; empty means nowhere."""
     admin_token: SecretStr | None = Field(None, validation_alias="VEDETTE_ADMIN_TOKEN")
     """When set, the first admin's token: at least 24 characters."""
     api_url: str = Field("", validation_alias="VEDETTE_API_URL")
@@ -100,6 +102,12 @@ class Settings(BaseSettings):
             if self.database_url.startswith(plain):
                 return "postgresql+psycopg://" + self.database_url.removeprefix(plain)
         return self.database_url
+
+    @property
+    def worker_metrics_address(self) -> tuple[str, int]:
+        """`worker_metrics` as address and port."""
+        address, _, port = self.worker_metrics.rpartition(":")
+        return address.strip("[]"), int(port)
 
     def make_data_dir(self) -> Path:
         """The data directory, made when missing; only its owner may look into it, since findings and tokens lie there."""

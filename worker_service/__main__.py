@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from shared.settings import Settings
 from shared.tasks import QUEUES
+from worker_service import metrics
 
 SHUTDOWN_SECONDS = 20
 """How long tasks have to come to a checkpoint after SIGTERM."""
@@ -30,11 +31,13 @@ def become(module: str, settings: Settings, queues: Sequence[str] = ()) -> None:
     command += ["--worker-shutdown-timeout", str(SHUTDOWN_SECONDS * 1000), "--skip-logging"]
     if queues:
         command += ["--queues", *queues]
-    tuning = {
+    tuning: dict[str, object] = {
         "dramatiq_queue_prefetch": settings.worker_threads,  # in work included; more would wait here while others idle
         "dramatiq_worker_timeout": 100,  # ms between two looks at an idle queue: by default up to a second
         "dramatiq_restart_delay": 1000,  # ms until the next try when Redis is away
     }
+    if settings.worker_metrics:
+        tuning[metrics.DIRECTORY] = metrics.directory()
     for name, value in tuning.items():
         os.environ.setdefault(name, str(value))
     os.execv(sys.executable, command)  # noqa: S606  # a fixed argument list

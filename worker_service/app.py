@@ -9,6 +9,7 @@ from shared.database import make_engine, make_sessions
 from shared.doorbell import make_broker, open_doorbell
 from shared.settings import Settings
 from worker_service import actors, schedule
+from worker_service.metrics import Exposition
 from worker_service.shutdown import HandBack
 from worker_service.tasks import Frame
 
@@ -20,7 +21,12 @@ frame = Frame(
 broker = make_broker(
     settings.redis_url,
     timeout=5.0,
-    middleware=[HandBack(frame), TimeLimit(), PeriodiqMiddleware(skip_delay=30)],
+    middleware=[
+        HandBack(frame),
+        TimeLimit(),
+        PeriodiqMiddleware(skip_delay=30),
+        *([Exposition()] if settings.worker_metrics else []),
+    ],
 )
 dramatiq.set_broker(broker)
 actors.declare(broker, frame)

@@ -28,6 +28,7 @@ from shared.lifecycle import task as lifecycle
 from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
+from worker_service import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -165,7 +166,12 @@ class Frame:
         try:
             with structlog.contextvars.bound_contextvars(**_traces(task)):
                 log.info("task_started", attempt=task.attempt)
-                self._attempt(work, handler, task.arguments)
+                began = time.monotonic()
+                outcome = "retried"
+                try:
+                    outcome = self._attempt(work, handler, task.arguments)
+                finally:
+                    metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
         finally:
             self._works.discard(work)
 
@@ -181,25 +187,31 @@ class Frame:
             self._settle(lambda s, w=work: lifecycle.hand_back(s, w.task_id, w.epoch))
             log.warning("task_abandoned", task_id=str(work.task_id))
 
-    def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> None:
+    def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> str:
+        """One attempt, and in a word how it ended."""
         try:
             with work.held():
                 effect = handler(work, **arguments)
                 self._commit(work, effect)
             log.info("task_succeeded")
+            return "succeeded"
         except Cancelled:
             self._settle(lambda s: lifecycle.fail(s, work.task_id, work.epoch, "cancelled"))
             log.info("task_cancelled")
+            return "cancelled"
         except LeaseLost as error:
             log.warning("task_lease_lost", error=str(error))
+            return "lease_lost"
         except Permanent as error:
             self._settle(lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
             log.warning("task_failed", error=error.detail)
+            return "failed"
         except Stopping:
             self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
             log.info("task_handed_back")
+            return "handed_back"
         except BaseException as error:  # SystemExit and dramatiq's TimeLimitExceeded are ends too
-            self._retry(work, error)
+            return self._retry(work, error)
 
     def _commit(self, work: Work, effect: Effect) -> None:
         with database.transaction(self.sessions) as session:
@@ -211,7 +223,8 @@ class Frame:
         with database.transaction(self.sessions) as session:
             transition(session)
 
-    def _retry(self, work: Work, error: BaseException) -> None:
+    def _retry(self, work: Work, error: BaseException) -> str:
+        """Put the task off; "retried", "failed" when it is given up. Raises Retry while its message can wait for it."""
         expected = isinstance(error, Transient)
         text = error.detail if isinstance(error, Transient) else f"{type(error).__name__}: {error}"
         delay = error.delay if isinstance(error, Transient) else None
@@ -220,6 +233,7 @@ class Frame:
         log.warning("task_attempt_failed", error=text, retry_in=seconds, exc_info=not expected)
         if seconds is not None and seconds <= lifecycle.MAX_BACKOFF_SECONDS:  # it waits in a worker's memory
             raise Retry(text, delay=int(seconds * 1000)) from None
+        return "failed" if seconds is None else "retried"
 
 
 def _traces(task: Task) -> dict[str, object]:
