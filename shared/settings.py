@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.destinations import Destinations
 from shared.errors import Invalid
 
 NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
@@ -69,6 +70,22 @@ class Settings(BaseSettings):
     """Hours without a new record after which the mirror counts as stale."""
     max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")
     """Largest SBOM, unpacked, in bytes; also the largest request body."""
+    secret_keys: SecretStr | None = Field(None, validation_alias="VEDETTE_SECRET_KEYS")
+    """Keys that seal users' secrets in the database, comma separated, the newest first; at least 32 characters each."""
+    allowed_destinations: str = Field("", validation_alias="VEDETTE_ALLOWED_DESTINATIONS")
+    """Networks that messages may go to although they are not public, comma separated, with `:port` if need be."""
+    smtp_host: str = Field("", validation_alias="SMTP_HOST")
+    """The server that takes mail; empty means that none is sent."""
+    smtp_port: int = Field(587, ge=1, le=65535, validation_alias="SMTP_PORT")
+    """Where it listens."""
+    smtp_security: str = Field("starttls", pattern="^(starttls|tls|none)$", validation_alias="SMTP_SECURITY")
+    """`starttls` on the usual port 587, `tls` on 465, `none` only where nobody can listen in."""
+    smtp_username: str = Field("", validation_alias="SMTP_USERNAME")
+    """The name to log in with; empty means no login."""
+    smtp_password: SecretStr | None = Field(None, validation_alias="SMTP_PASSWORD")
+    """Its password."""
+    smtp_from: str = Field("", validation_alias="SMTP_FROM")
+    """The sender's address, `name@domain` or `Name <name@domain>`; needed once there is an SMTP_HOST."""
     log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")
     """`json` for machines, `text` for people."""
 
@@ -78,6 +95,23 @@ class Settings(BaseSettings):
         schemes = _SCHEMES[info.field_name or ""]
         if value and not value.startswith(schemes):
             raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return value
+
+    @field_validator("allowed_destinations")
+    @classmethod
+    def _check_destinations(cls, value: str) -> str:
+        try:
+            Destinations.parse(value)
+        except Invalid as error:
+            raise ValueError(error.detail) from None
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _check_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = value.get_secret_value().split(",") if value else []
+        if any(len(key.strip()) < 32 for key in keys):
+            raise ValueError("each key must have at least 32 characters")
         return value
 
     @model_validator(mode="before")
