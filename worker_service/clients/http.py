@@ -8,6 +8,7 @@ import datetime as dt
 import email.utils
 import importlib.metadata
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,14 +23,17 @@ log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
-USER_AGENT = (
-    f"Vedette/{importlib.metadata.version('vedette')} (self-hosted vulnerability scanner; mirrors the NVD)"
-)
+PRODUCT = f"Vedette/{importlib.metadata.version('vedette')}"
+"""Who we are, for receivers of messages."""
+USER_AGENT = f"{PRODUCT} (self-hosted vulnerability scanner; mirrors the NVD)"
 """Says who asks: the NVD refuses some libraries' own."""
 LONGEST_RETRY_AFTER = 600.0
 """A longer `Retry-After` is no wait any more: the task itself is put off by it."""
 PASSING = frozenset({403, 408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 """Statuses that may pass. 403 is how the NVD throttles (https://nvd.nist.gov/developers/start-here)."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")
+"""The standard's whole seconds, and the fractions that some send."""
 
 Pause = Callable[[float], None]
 """Waits for seconds, or raises what ends the work."""
@@ -132,14 +136,21 @@ class Caller:
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds from `Retry-After`, given as a number or as a date (RFC 9110 section 10.2.3); None without one."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
+    """Seconds that an answer asks to be left alone; None when it does not."""
+    return read_retry_after(response.headers.get("Retry-After", ""))
+
+
+def read_retry_after(value: str) -> float | None:
+    """Seconds from `Retry-After`, given as a number or as a date (RFC 9110 section 10.2.3); None for anything else."""
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+    if moment.tzinfo is None:  # "-0000": UTC, from nowhere in particular
+        moment = moment.replace(tzinfo=dt.UTC)
     return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
 
 

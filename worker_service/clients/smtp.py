@@ -1,0 +1,204 @@
+"""Mail: one message for one person, text and HTML, handed to the operator's own server.
+
+The server is a setting and not a user's, so it may be internal. The same message keeps its Message-ID in every attempt, so
+that a mailbox that got it twice can tell. What a server says is not shown: its code tells what became of the mail.
+"""
+
+import contextlib
+import email.headerregistry
+import email.policy
+import email.utils
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Self
+
+from shared.destinations import mail_address
+from shared.errors import Invalid
+from shared.settings import Settings
+from worker_service.clients import mail_text
+from worker_service.clients.message import Message, one_line
+from worker_service.clients.outbound import Answer, Outcome, trust
+
+IMPORTANT = frozenset({"high", "critical"})
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """The server that takes our mail, and whom it is from."""
+
+    host: str
+    """Empty: there is none."""
+    port: int
+    security: str
+    """`starttls`, `tls` or `none`."""
+    username: str
+    password: str = field(repr=False)
+    sender: str
+    """`name@domain` or `Name <name@domain>`."""
+    seconds: float = 15.0
+    """How long the server may take for one step."""
+    total: float = 60.0
+    """And for all of them."""
+    tls: ssl.SSLContext = field(default_factory=trust, repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The server of an installation."""
+        password = settings.smtp_password.get_secret_value() if settings.smtp_password else ""
+        return cls(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_security,
+            settings.smtp_username,
+            password,
+            settings.smtp_from,
+        )
+
+
+def send(server: MailServer, to: str, message: Message, message_id: str) -> Answer:
+    """Hand one mail to the server. It never raises for what the server does: the answer says it.
+
+    `message_id` names the delivery and stays the same in every attempt.
+    """
+    started = time.monotonic()
+    try:
+        outcome, status, detail = _send(server, to, message, message_id)
+    except _Wrong as wrong:
+        outcome, status, detail = wrong.outcome, None, wrong.detail
+    return Answer(outcome, status, time.monotonic() - started, detail)
+
+
+class _Wrong(Exception):
+    """The attempt ends without a word of the server about the mail."""
+
+    def __init__(self, detail: str, outcome: Outcome = Outcome.RETRY) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.outcome = outcome
+
+
+def _send(server: MailServer, to: str, message: Message, message_id: str) -> tuple[Outcome, int | None, str]:
+    mail = _compose(server, to, message, message_id)
+    try:
+        with _session(server) as session:
+            session.send_message(mail)
+    except smtplib.SMTPRecipientsRefused as refused:
+        code = next(iter(refused.recipients.values()))[0]
+        return _judge(code, "the recipient")
+    except smtplib.SMTPSenderRefused as refused:
+        return _judge(refused.smtp_code, "the sender (SMTP_FROM)")
+    except smtplib.SMTPDataError as refused:
+        return _judge(refused.smtp_code, "the message")
+    except smtplib.SMTPResponseException as refused:
+        return Outcome.RETRY, refused.smtp_code, f"The mail server refused to talk ({refused.smtp_code})."
+    except (smtplib.SMTPException, OSError) as error:
+        raise _Wrong(_plain(error)) from None
+    return Outcome.DELIVERED, 250, "The mail server took it (250)."
+
+
+def _judge(code: int, what: str) -> tuple[Outcome, int, str]:
+    """What a code about the mail means for it: 4xx may pass, as with greylisting, 5xx will not (RFC 5321 section 4.2.1)."""
+    if 500 <= code < 600:
+        return Outcome.REFUSED, code, f"The mail server refused {what} ({code})."
+    return Outcome.RETRY, code, f"The mail server could not take {what} now ({code})."
+
+
+@contextlib.contextmanager
+def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
+    """A session that is secured and logged in as the settings want it, and that ends in time whatever the server does."""
+    session = _connect(server)
+    end = threading.Timer(server.total, _cut, [session])
+    end.daemon = True
+    end.start()
+    try:
+        if server.security == "starttls":
+            _starttls(session, server)
+        if server.username:
+            _login(session, server)
+        yield session
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            session.quit()
+    finally:
+        end.cancel()
+        session.close()
+
+
+def _connect(server: MailServer) -> smtplib.SMTP:
+    if server.security == "tls":
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=server.seconds, context=server.tls)
+    return smtplib.SMTP(server.host, server.port, timeout=server.seconds)
+
+
+def _cut(session: smtplib.SMTP) -> None:
+    with contextlib.suppress(OSError):
+        if session.sock is not None:
+            socket.socket.shutdown(session.sock, socket.SHUT_RDWR)
+
+
+def _starttls(session: smtplib.SMTP, server: MailServer) -> None:
+    """Never go on in the clear: a password and findings would be read on the way."""
+    try:
+        session.starttls(context=server.tls)
+    except smtplib.SMTPNotSupportedError:
+        raise _Wrong("The mail server offers no STARTTLS (SMTP_SECURITY).") from None
+
+
+def _login(session: smtplib.SMTP, server: MailServer) -> None:
+    try:
+        session.login(server.username, server.password)
+    except smtplib.SMTPAuthenticationError as refused:
+        why = f"({refused.smtp_code}; SMTP_USERNAME, SMTP_PASSWORD)"
+        raise _Wrong(f"The mail server refuses the login {why}.") from None
+    except smtplib.SMTPNotSupportedError:
+        raise _Wrong("The mail server knows no login that we know (SMTP_USERNAME).") from None
+
+
+def _compose(server: MailServer, to: str, message: Message, message_id: str) -> EmailMessage:
+    if not server.host or not server.sender:
+        raise _Wrong("No mail is sent here: SMTP_HOST and SMTP_FROM are not set.", Outcome.REFUSED)
+    try:
+        recipient = mail_address(to)
+    except Invalid as error:
+        raise _Wrong(error.detail, Outcome.REFUSED) from None
+    name, sender = email.utils.parseaddr(server.sender)
+    try:
+        origin = email.headerregistry.Address(one_line(name, 100), addr_spec=mail_address(sender))
+    except Invalid:
+        raise _Wrong("The sender's address cannot be used (SMTP_FROM).", Outcome.REFUSED) from None
+    mail = EmailMessage(email.policy.SMTP)
+    mail["From"] = origin
+    mail["To"] = email.headerregistry.Address(addr_spec=recipient)
+    mail["Subject"] = one_line(message.title, 200)
+    mail["Date"] = message.sent_at
+    mail["Message-ID"] = f"<{message_id}@{origin.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies, please
+    if message.priority in IMPORTANT:
+        mail["Importance"] = "high"
+    mail.set_content(mail_text.plain(message))
+    mail.add_alternative(mail_text.html(message), subtype="html")
+    return mail
+
+
+def _plain(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"The mail server's certificate cannot be trusted ({error.verify_message})."
+        case ssl.SSLError():
+            return "No TLS connection to the mail server came about (SMTP_SECURITY)."
+        case socket.gaierror():
+            return "The mail server's name cannot be resolved (SMTP_HOST)."
+        case TimeoutError():
+            return "The mail server did not answer in time."
+        case ConnectionRefusedError():
+            return "The mail server refuses connections (SMTP_HOST, SMTP_PORT)."
+        case smtplib.SMTPServerDisconnected() | ConnectionError():
+            return "The mail server hung up."
+        case smtplib.SMTPException():
+            return "The mail server answered something that is not SMTP."
+    return "The mail server cannot be reached (SMTP_HOST, SMTP_PORT)."
