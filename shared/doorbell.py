@@ -5,7 +5,8 @@ fail: it gives up within a second and says so in its answer.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import dramatiq
 import redis
@@ -40,14 +41,34 @@ def connect(url: str, timeout: float) -> redis.Redis:
     return client
 
 
-def make_broker(url: str, *, timeout: float, middleware: Sequence[Middleware] = ()) -> RedisBroker:
+class Broker(RedisBroker):
+    """Dramatiq's broker, of whose messages a process takes no more at once from a queue than `at_once` says.
+
+    What it does not take stays in Redis for another process, and its other threads stay free for other queues.
+    """
+
+    at_once: Mapping[str, int] = MappingProxyType({})
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        """A consumer of one queue; messages being worked on count as taken."""
+        return super().consume(queue_name, min(prefetch, self.at_once.get(queue_name, prefetch)), timeout)
+
+
+def make_broker(
+    url: str,
+    *,
+    timeout: float,
+    middleware: Sequence[Middleware] = (),
+    at_once: Mapping[str, int] = MappingProxyType({}),
+) -> Broker:
     """A broker for the queues of the contract. `timeout` is in seconds; a worker needs more of it than a bell-push."""
-    broker = RedisBroker(  # type: ignore[no-untyped-call]
+    broker = Broker(  # type: ignore[no-untyped-call]
         client=connect(url, timeout),
         heartbeat_timeout=HEARTBEAT_MILLISECONDS,
         maintenance_chance=ALWAYS,
         middleware=[Retries(max_retries=3), *middleware],
     )
+    broker.at_once = at_once
     for queue in QUEUES:
         broker.declare_queue(queue)
     return broker

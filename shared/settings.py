@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Processes of one worker."""
     worker_threads: int = Field(4, ge=1, validation_alias="VEDETTE_WORKER_THREADS")
     """Tasks each worker process works on at once."""
+    scan_concurrency: int | None = Field(None, ge=1, validation_alias="VEDETTE_SCAN_CONCURRENCY")
+    """Scans among them; half of the threads if left out, so that the others stay free for other work."""
     worker_metrics: str = Field("", pattern=r"^(|.+:[0-9]{1,5})$", validation_alias="VEDETTE_WORKER_METRICS")
     """`address:port` where a worker serves Prometheus; empty means nowhere."""
     admin_token: SecretStr | None = Field(None, validation_alias="VEDETTE_ADMIN_TOKEN")
@@ -142,6 +144,11 @@ class Settings(BaseSettings):
         """`worker_metrics` as address and port."""
         address, _, port = self.worker_metrics.rpartition(":")
         return address.strip("[]"), int(port)
+
+    @property
+    def scans_at_once(self) -> int:
+        """Scans that each worker process works on at once."""
+        return self.scan_concurrency or max(1, self.worker_threads // 2)
 
     def make_data_dir(self) -> Path:
         """The data directory, made when missing; only its owner may look into it, since findings and tokens lie there."""

@@ -6,6 +6,7 @@ has one actor per entry (`tests/rules` checks it).
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from shared import database
+from shared.models.base import Document
+from shared.models.notification import Priority
 from shared.models.task import Task, TaskState
 
 
@@ -39,6 +42,8 @@ class Contract:
     """While one that bears it has not ended, asking again gives that one; None: each is asked for on its own."""
     lock_key: str | None = None
     """Tasks that bear the same are never worked on at once."""
+    urgency: Callable[[Document], int] | None = None
+    """The priority of one, from its arguments, where it is not the same for all."""
 
 
 QUEUES = ("default", "scans", "notifications")
@@ -53,6 +58,20 @@ CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
 
 MIRROR = "mirror"
 """The lock of all tasks that write into the mirror."""
+
+URGENCY = {Priority.CRITICAL: 10, Priority.HIGH: 20, Priority.NORMAL: 30, Priority.LOW: 40}
+"""The task priority of what tells people something, by how much it matters to them."""
+
+
+def _as_it_matters(arguments: Document) -> int:
+    return URGENCY.get(arguments["priority"], URGENCY[Priority.NORMAL])
+
+
+def _as_it_ended(arguments: Document) -> int:
+    if arguments["critical_count"]:
+        return URGENCY[Priority.CRITICAL]
+    return URGENCY[Priority.HIGH if arguments["high_count"] else Priority.NORMAL]
+
 
 CONTRACTS: dict[str, Contract] = {
     contract.name: contract
@@ -73,13 +92,13 @@ CONTRACTS: dict[str, Contract] = {
             frozenset(
                 {"user_id", "notification_type", "title", "message", "priority", "entity_type", "entity_id"}
             ),
-            priority=30,
+            urgency=_as_it_matters,
         ),
         Contract(
             SEND_SCAN_COMPLETION,
             "notifications",
             frozenset({"scan_id", "user_id", "scan_name", "total_findings", "critical_count", "high_count"}),
-            priority=30,
+            urgency=_as_it_ended,
         ),
         Contract(CLEANUP_OLD_NOTIFICATIONS, "default", frozenset({"days_old"}), priority=90),
     )
@@ -117,7 +136,7 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         name=name,
         queue=contract.queue,
         arguments=arguments,
-        priority=contract.priority if how.priority is None else how.priority,
+        priority=_priority(contract, how, arguments),
         state=TaskState.PENDING,
         run_after=how.run_after or now,
         dedupe_key=how.dedupe_key or contract.dedupe_key,
@@ -134,6 +153,12 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
     if task.run_after <= now:
         ring_after_commit(session, task, now)
     return task
+
+
+def _priority(contract: Contract, how: Asking, arguments: Document) -> int:
+    if how.priority is not None:
+        return how.priority
+    return contract.urgency(arguments) if contract.urgency else contract.priority
 
 
 def _add_unless_asked(session: Session, task: Task) -> Task:

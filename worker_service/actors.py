@@ -1,28 +1,18 @@
-"""The actors: one per entry of the contract. Each answers its doorbell with its handler, inside the task frame."""
+"""The actors: one per entry of the contract. Each answers its doorbell with the work of its queue whose turn it is."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import dramatiq
 
 from shared import tasks
 from worker_service.handlers import housekeeping, notifications, scans
 from worker_service.handlers.nvd import feeds, sync
-from worker_service.tasks import Effect, Frame
+from worker_service.tasks import Door, Frame
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 GRACE = MINUTE
 """After its time is up a task may come to a checkpoint by itself; then Dramatiq interrupts its thread."""
-
-
-@dataclass(frozen=True)
-class Door:
-    """What answers one contract entry, and for how long (seconds) one attempt may go on."""
-
-    contract: str
-    handler: Callable[..., Effect]
-    time_limit: float
 
 
 DOORS = (
@@ -36,19 +26,27 @@ DOORS = (
 
 
 def declare(broker: dramatiq.Broker, frame: Frame, doors: Iterable[Door] = DOORS) -> None:
-    """Put an actor for every door on `broker`."""
+    """Put an actor for every door on `broker`; a doorbell of any of them may be answered with the work of another."""
+    frame.doors.update({door.contract: door for door in doors})
     for door in doors:
+        queue = tasks.CONTRACTS[door.contract].queue
         dramatiq.actor(
-            _answer(frame, door),
+            _answer(frame, queue),
             actor_name=door.contract,
-            queue_name=tasks.CONTRACTS[door.contract].queue,
+            queue_name=queue,
             broker=broker,
-            time_limit=(door.time_limit + GRACE) * 1000,
+            time_limit=(_longest(frame, queue) + GRACE) * 1000,
         )
 
 
-def _answer(frame: Frame, door: Door) -> Callable[[str], None]:
-    def answer(task_id: str) -> None:
-        frame.run(task_id, door.handler, door.time_limit)
+def _longest(frame: Frame, queue: str) -> float:
+    return max(
+        door.time_limit for door in frame.doors.values() if tasks.CONTRACTS[door.contract].queue == queue
+    )
+
+
+def _answer(frame: Frame, queue: str) -> Callable[[str], None]:
+    def answer(task_id: str) -> None:  # noqa: ARG001  # the message names a task; whose turn it is the rows say
+        frame.answer(queue)
 
     return answer

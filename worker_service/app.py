@@ -21,6 +21,7 @@ frame = Frame(
 broker = make_broker(
     settings.redis_url,
     timeout=5.0,
+    at_once={"scans": settings.scans_at_once},
     middleware=[
         HandBack(frame),
         TimeLimit(),

@@ -21,7 +21,7 @@ from shared.lifecycle import task as task_lifecycle
 from shared.lifecycle.mirror import tell_if_stale
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.scan import Scan
-from shared.models.task import ACTIVE, WAITING, Task
+from shared.models.task import ACTIVE, WAITING, Task, in_states
 from shared.tasks import QUEUES, ring_after_commit
 
 log = structlog.get_logger(__name__)
@@ -107,8 +107,8 @@ def ring_again(session: Session, queue: str, waiting: int) -> int:
     """
     now = database.now(session)
     holder = aliased(Task)
-    locked = sa.exists().where(holder.lock_key == Task.lock_key, holder.state.in_(ACTIVE))
-    due = (Task.queue == queue, Task.state.in_(WAITING), Task.run_after <= now, ~locked)
+    locked = sa.exists().where(holder.lock_key == Task.lock_key, in_states(holder.state, ACTIVE))
+    due = (Task.queue == queue, in_states(Task.state, WAITING), Task.run_after <= now, ~locked)
     lost = (session.scalar(sa.select(sa.func.count()).select_from(Task).where(*due)) or 0) - waiting
     if lost <= 0:
         return 0

@@ -6,6 +6,7 @@ transaction together with the task's end, and only if the lease is still held un
 """
 
 import datetime as dt
+import itertools
 import os
 import socket
 import threading
@@ -23,11 +24,12 @@ from sqlalchemy.orm import Session
 
 from shared import database
 from shared.database import Sessions
-from shared.errors import Cancelled, LeaseLost, Permanent, Stopping, Transient, VedetteError
+from shared.errors import Cancelled, Conflict, LeaseLost, Permanent, Stopping, Transient, VedetteError
 from shared.lifecycle import task as lifecycle
 from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
+from shared.tasks import QUEUES
 from worker_service import metrics
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,11 @@ POLL_SECONDS = 0.5
 """How soon a worker notices a cancel."""
 REPORT_SECONDS = 0.25
 """Progress within one stage is written no more often than this."""
+
+FAIR_TURN = 8
+"""Of so many claims in a queue one takes the task that has been due the longest, however little it matters."""
+CLAIM_LOOKS = 5
+"""How often a claim looks again when somebody took the lock of the task it found."""
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -137,43 +144,55 @@ class Work:
             watcher.join()
 
 
+@dataclass(frozen=True)
+class Door:
+    """What answers one contract entry, and for how long (seconds) one attempt may go on."""
+
+    contract: str
+    handler: Callable[..., Effect]
+    time_limit: float
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What every actor of this process shares: where the rows are and how it is set."""
+    """What every actor of this process shares: where the rows are, how it is set, and what it can do."""
 
     sessions: Sessions
     settings: Settings
+    doors: dict[str, Door] = field(default_factory=dict)
+    """By contract; what has no door here is left to another worker."""
+    _turns: dict[str, Iterator[int]] = field(
+        default_factory=lambda: {queue: itertools.count(1) for queue in QUEUES}
+    )
     _works: set[Work] = field(default_factory=set)
     """What this process works on now."""
     _stopping: threading.Event = field(default_factory=threading.Event)
 
+    def answer(self, queue: str) -> None:
+        """Answer a doorbell of `queue`: claim the task whose turn it is, whichever was rung for, and see it through.
+
+        The most urgent one comes first, among equals the one that has been due the longest; every `FAIR_TURN`th time the
+        one that has been due the longest of all, so that nothing waits for ever. Raises as `run` does.
+        """
+        turn = lifecycle.Turn(queue, tuple(self.doors), next(self._turns[queue]) % FAIR_TURN == 0)
+        if (task := self._claim(turn)) is None:
+            log.info("nothing_due", queue=queue)
+            return
+        door = self.doors[task.name]
+        self._see_through(task, door.handler, door.time_limit)
+
     def run(self, task_id: str, handler: Callable[..., Effect], limit: float = float("inf")) -> None:
-        """Answer a doorbell: claim the task, if it is there to claim, and see it to a named end of this attempt.
+        """Claim this one task, if it is there to claim, and see it to a named end of this attempt.
 
         `limit` is in seconds. Raises dramatiq's Retry after an attempt that is worth repeating, so that Dramatiq rings
         again when it is due.
         """
         with database.transaction(self.sessions) as session:
-            lease = dt.timedelta(seconds=self.settings.lease_seconds)
-            task = lifecycle.claim(session, uuid.UUID(task_id), WORKER, lease)
+            task = lifecycle.claim(session, uuid.UUID(task_id), WORKER, self._lease)
         if task is None:
             log.info("task_not_claimed", task_id=task_id)
             return
-        work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
-        self._works.add(work)
-        if self._stopping.is_set():
-            work.interrupt(Stopping())
-        try:
-            with structlog.contextvars.bound_contextvars(**_traces(task)):
-                log.info("task_started", attempt=task.attempt)
-                began = time.monotonic()
-                outcome = "retried"
-                try:
-                    outcome = self._attempt(work, handler, task.arguments)
-                finally:
-                    metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
-        finally:
-            self._works.discard(work)
+        self._see_through(task, handler, limit)
 
     def stop(self) -> None:
         """Let every task stop at its next checkpoint and go back to the queue."""
@@ -186,6 +205,33 @@ class Frame:
         for work in tuple(self._works):
             self._settle(lambda s, w=work: lifecycle.hand_back(s, w.task_id, w.epoch))
             log.warning("task_abandoned", task_id=str(work.task_id))
+
+    @property
+    def _lease(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.settings.lease_seconds)
+
+    def _claim(self, turn: lifecycle.Turn) -> Task | None:
+        for _ in range(CLAIM_LOOKS):
+            try:
+                with database.transaction(self.sessions) as session:
+                    return lifecycle.claim_next(session, turn, WORKER, self._lease)
+            except Conflict:
+                continue
+        return None  # the sweeper rings for what is still due
+
+    def _see_through(self, task: Task, handler: Callable[..., Effect], limit: float) -> None:
+        work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
+        self._works.add(work)
+        if self._stopping.is_set():
+            work.interrupt(Stopping())
+        began, outcome = time.monotonic(), "retried"
+        try:
+            with structlog.contextvars.bound_contextvars(**_traces(task)):
+                log.info("task_started", attempt=task.attempt)
+                outcome = self._attempt(work, handler, task.arguments)
+        finally:
+            metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
+            self._works.discard(work)
 
     def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> str:
         """One attempt, and in a word how it ended."""

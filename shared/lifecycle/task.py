@@ -12,17 +12,19 @@ Whatever else hangs on a task changes in the same transaction: see `_follow`. Al
 import datetime as dt
 import random
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from shared import database
 from shared.errors import Cancelled, Conflict, LeaseLost
 from shared.lifecycle import run, sync
 from shared.models.base import Document
-from shared.models.task import ACTIVE, WAITING, Task, TaskState
+from shared.models.task import ACTIVE, WAITING, Task, TaskState, in_states
 from shared.tasks import EXECUTE_VULNERABILITY_SCAN, MIRROR, ring_after_commit
 
 MAX_ATTEMPTS = 4
@@ -44,20 +46,10 @@ def backoff(attempt: int) -> float:
 
 
 def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta) -> Task | None:
-    """Take a due task for `worker`; None when there is nothing to claim (done, taken, revoked, not due, locked)."""
+    """Take this due task for `worker`; None when it is not there to claim (done, taken, revoked, not due, locked)."""
     now = database.now(session)
-    due = (Task.id == task_id, Task.state.in_(WAITING), Task.run_after <= now)
-    values = {
-        "state": TaskState.STARTED,
-        "attempt": Task.attempt + 1,
-        "epoch": Task.epoch + 1,
-        "worker": worker,
-        "lease_until": now + lease,
-        "started_at": now,
-        "stage": None,
-        "current": None,
-        "total": None,
-    }
+    due = (Task.id == task_id, in_states(Task.state, WAITING), Task.run_after <= now)
+    values = _claimed_by(worker, now, lease)
     task = _compare_and_set(session, (*due, Task.lock_key.is_(None)), **values)
     if task is None:  # most need no lock, and so no savepoint
         try:
@@ -65,6 +57,49 @@ def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta
                 task = _compare_and_set(session, (*due, Task.lock_key.is_not(None)), **values)
         except IntegrityError:  # uq_task_lock_key: who holds the lock rings for this one when it lets go
             return None
+    if task is not None:
+        _follow(session, task)
+    return task
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose turn it is in a queue: the most urgent of the tasks that `names` can do, or that which is due the longest."""
+
+    queue: str
+    names: Sequence[str]
+    longest_due: bool = False
+
+
+def claim_next(session: Session, turn: Turn, worker: str, lease: dt.timedelta) -> Task | None:
+    """Take the task of a queue whose turn it is for `worker`; None when none is due but those that wait for a lock.
+
+    Raises Conflict when somebody took the task's lock at the same moment: whoever looks again, in another transaction,
+    passes over it.
+    """
+    now = database.now(session)
+    holder = aliased(Task)
+    locked = sa.exists().where(holder.lock_key == Task.lock_key, in_states(holder.state, ACTIVE))
+    due = Task.run_after <= now if turn.longest_due else database.Unindexed(Task.run_after) <= now
+    candidate = (
+        sa.select(Task.id)
+        .where(
+            Task.queue == turn.queue,
+            in_states(Task.state, WAITING),
+            due,
+            Task.name.in_(turn.names),
+            ~locked,
+        )
+        .order_by(*[] if turn.longest_due else [Task.priority], Task.run_after)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Task)
+    )
+    try:
+        task = _compare_and_set(
+            session, (Task.id == candidate.scalar_subquery(),), **_claimed_by(worker, now, lease)
+        )
+    except IntegrityError:  # uq_task_lock_key
+        raise Conflict("The lock of this task was taken at this moment.") from None
     if task is not None:
         _follow(session, task)
     return task
@@ -209,6 +244,20 @@ def requeue(session: Session, task_id: uuid.UUID) -> Task:
         raise Conflict("The same work has been asked for again already.") from None
     ring_after_commit(session, task, now)
     return task
+
+
+def _claimed_by(worker: str, now: dt.datetime, lease: dt.timedelta) -> dict[str, Any]:
+    return {
+        "state": TaskState.STARTED,
+        "attempt": Task.attempt + 1,
+        "epoch": Task.epoch + 1,
+        "worker": worker,
+        "lease_until": now + lease,
+        "started_at": now,
+        "stage": None,
+        "current": None,
+        "total": None,
+    }
 
 
 def _held(task_id: uuid.UUID, epoch: int) -> tuple[sa.ColumnElement[bool], ...]:

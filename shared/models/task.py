@@ -3,9 +3,10 @@
 import datetime as dt
 import enum
 import uuid
+from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from shared.models.base import Base, Document, enum_column
 
@@ -37,7 +38,13 @@ ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
 """States that do not change any more (but for a dead letter that is requeued)."""
 
 _ACTIVE_SQL = sa.text("state IN ('STARTED', 'PROGRESS')")
+_WAITING_SQL = sa.text("state IN ('PENDING', 'RETRY')")
 _OPEN_SQL = sa.text("ended_at IS NULL")
+
+
+def in_states(state: InstrumentedAttribute[TaskState], states: Sequence[TaskState]) -> sa.ColumnElement[bool]:
+    """Whether `state` is one of `states`, spelled out in the statement: only then does a partial index serve it."""
+    return state.in_(sa.bindparam(None, states, expanding=True, literal_execute=True, type_=state.type))
 
 
 class Task(Base):
@@ -46,6 +53,17 @@ class Task(Base):
     __tablename__ = "task"
     __table_args__ = (
         sa.Index("ix_task_sweep", "state", "run_after"),
+        sa.Index(
+            "ix_task_urgent",
+            "queue",
+            "priority",
+            "run_after",
+            sqlite_where=_WAITING_SQL,
+            postgresql_where=_WAITING_SQL,
+        ),
+        sa.Index(
+            "ix_task_due", "queue", "run_after", sqlite_where=_WAITING_SQL, postgresql_where=_WAITING_SQL
+        ),
         sa.Index("ix_task_ended_at", "ended_at"),
         sa.Index(
             "uq_task_dedupe_key",

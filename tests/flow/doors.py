@@ -13,11 +13,14 @@ from shared import database, tasks
 from shared.database import Sessions
 from shared.models.task import Task
 from shared.tasks import Asking, Contract, ask
-from worker_service.actors import Door
-from worker_service.tasks import Effect, Work
+from worker_service.tasks import Door, Effect, Work
 
 NAME = "flow_work"
-tasks.CONTRACTS[NAME] = Contract(NAME, "default", frozenset({"mode", "seconds"}))
+SCAN = "flow_scan"
+tasks.CONTRACTS |= {
+    name: Contract(name, queue, frozenset({"mode", "seconds"}))
+    for name, queue in ((NAME, "default"), (SCAN, "scans"))
+}
 
 _metadata = sa.MetaData()
 STARTED = sa.Table(
@@ -40,9 +43,11 @@ def drop_tables(engine: sa.Engine) -> None:
     _metadata.drop_all(engine)
 
 
-def ask_for(sessions: Sessions, mode: str = "sleep", seconds: float = 0.0, **how: object) -> Task:
+def ask_for(
+    sessions: Sessions, mode: str = "sleep", seconds: float = 0.0, name: str = NAME, **how: object
+) -> Task:
     with database.transaction(sessions) as session:
-        return ask(session, NAME, Asking(**how), mode=mode, seconds=seconds)
+        return ask(session, name, Asking(**how), mode=mode, seconds=seconds)
 
 
 def work(work: Work, mode: str, seconds: float) -> Effect:
@@ -85,7 +90,7 @@ MODES: dict[str, Callable[[Work, float], None]] = {
     "exit": _exit,
 }
 
-DOORS = (Door(NAME, work, 300.0),)
+DOORS = (Door(NAME, work, 300.0), Door(SCAN, work, 300.0))
 
 
 def starts(sessions: Sessions, task_id: uuid.UUID) -> int:

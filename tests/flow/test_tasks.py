@@ -15,7 +15,7 @@ from shared.models.notification import Notification
 from shared.models.scan import Run, RunStatus
 from shared.models.task import ENDED, Task, TaskState
 from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
-from tests.flow.doors import ask_for, effects, starts
+from tests.flow.doors import SCAN, ask_for, effects, starts
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -185,6 +185,28 @@ def test_two_schedulers_double_nothing(sessions, environment, worker, scheduler)
     for task in tasks:
         assert ended(sessions, task).attempt == 1
         assert (starts(sessions, task.id), effects(sessions, task.id)) == (1, [1])
+
+
+@on_postgresql
+def test_what_is_urgent_overtakes_what_was_rung_for_before(sessions, worker):
+    tasks = [ask_for(sessions, priority=60) for _ in range(5)]
+    urgent = ask_for(sessions, priority=10)
+    worker(VEDETTE_WORKER_THREADS="1")
+    order = sorted((ended(sessions, task) for task in [*tasks, urgent]), key=lambda task: task.started_at)
+    assert [task.id for task in order] == [urgent.id, *(task.id for task in tasks)]
+
+
+@on_sqlite
+def test_scans_leave_threads_for_other_work(sessions, worker):
+    """Two of four threads: more scans than that wait, whatever else there is to do is done at once."""
+    worker()
+    scans = [ask_for(sessions, seconds=60.0, name=SCAN) for _ in range(5)]
+    wait_for(lambda: sum(starts(sessions, task.id) for task in scans) == 2)
+    assert ended(sessions, ask_for(sessions)).state == TaskState.SUCCESS
+    assert sum(starts(sessions, task.id) for task in scans) == 2
+    with database.transaction(sessions) as session:
+        for task in scans:
+            lifecycle.request_cancel(session, task.id)
 
 
 @on_sqlite

@@ -41,6 +41,18 @@ def test_the_broker_knows_the_queues_of_the_contract(redis_url):
     assert doorbell.make_broker(redis_url, timeout=1.0).get_declared_queues() == set(QUEUES)
 
 
+def test_no_more_is_taken_from_a_queue_than_may_be_worked_on_at_once(redis_url, client):
+    broker = doorbell.make_broker(redis_url, timeout=1.0, at_once={"scans": 2})
+    for queue in ("scans", "default"):
+        doorbell.make_ringer(broker)([Ring(uuid.uuid4(), "any", queue) for _ in range(4)])
+    taken = {}
+    for queue in ("scans", "default"):
+        consumer = broker.consume(queue, prefetch=4, timeout=1)
+        taken[queue] = [message for message in (next(consumer) for _ in range(6)) if message]
+    assert {queue: len(messages) for queue, messages in taken.items()} == {"scans": 2, "default": 4}
+    assert doorbell.waiting(client, "scans") == 2  # another process may have them
+
+
 def timed(ring):
     before = time.monotonic()
     return ring([RING] * 10), time.monotonic() - before

@@ -6,7 +6,16 @@ from sqlalchemy.exc import IntegrityError
 
 from shared import database
 from shared.models.task import Task, TaskState
-from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, CONTRACTS, QUEUES, Asking, Ring, ask
+from shared.tasks import (
+    CLEANUP_OLD_NOTIFICATIONS,
+    CONTRACTS,
+    QUEUES,
+    SEND_NOTIFICATION,
+    SEND_SCAN_COMPLETION,
+    Asking,
+    Ring,
+    ask,
+)
 from tests.builders import ago, ask_for, at_once, change, read
 
 
@@ -89,3 +98,26 @@ def test_a_rollback_takes_the_task_and_its_ring_away(sessions, rung):
 
 def test_every_contract_has_a_queue():
     assert {contract.queue for contract in CONTRACTS.values()} <= set(QUEUES)
+
+
+def arguments_of(name, **given):
+    return {**dict.fromkeys(CONTRACTS[name].arguments), **given}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "priority"),
+    [
+        (SEND_NOTIFICATION, {"priority": "critical"}, 10),
+        (SEND_NOTIFICATION, {"priority": "high"}, 20),
+        (SEND_NOTIFICATION, {"priority": "normal"}, 30),
+        (SEND_NOTIFICATION, {"priority": "low"}, 40),
+        (SEND_NOTIFICATION, {"priority": "no such priority"}, 30),
+        (SEND_SCAN_COMPLETION, {"critical_count": 1, "high_count": 0}, 10),
+        (SEND_SCAN_COMPLETION, {"critical_count": 0, "high_count": 1}, 20),
+        (SEND_SCAN_COMPLETION, {"critical_count": 0, "high_count": 0}, 30),
+    ],
+)
+def test_what_matters_more_to_its_reader_is_more_urgent(sessions, name, given, priority):
+    with database.transaction(sessions) as session:
+        assert ask(session, name, **arguments_of(name, **given)).priority == priority
+        assert ask(session, name, Asking(priority=77), **arguments_of(name, **given)).priority == 77

@@ -16,7 +16,7 @@ from shared.models.idempotency import IdempotentAnswer
 from shared.models.task import Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, ask
 from tests.builders import add_user, ago, ask_for, change, read, wait_for
-from worker_service.tasks import Work
+from worker_service.tasks import FAIR_TURN, Door, Work
 
 
 def nothing(_session):
@@ -258,6 +258,50 @@ def test_what_hangs_past_its_limit_loses_its_lease(frame, sessions):
 
     task = ask_for(sessions)
     frame.run(str(task.id), handler, 0.2)
+
+
+@pytest.fixture
+def answer(frame):
+    """Answer doorbells of the default queue; the ids of the tasks that were worked on, in order."""
+
+    def answer(times=1):
+        done = []
+
+        def handler(work, days_old):
+            done.append(work.task_id)
+            return nothing
+
+        frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+        for _ in range(times):
+            frame.answer("default")
+        return done
+
+    return answer
+
+
+def test_a_doorbell_is_answered_with_the_most_urgent_task(sessions, answer):
+    ask_for(sessions, priority=60)
+    urgent = ask_for(sessions, priority=10)
+    assert answer() == [urgent.id]
+    assert read(sessions, urgent.id).state == TaskState.SUCCESS
+
+
+def test_a_doorbell_too_many_is_no_error(sessions, answer):
+    task = ask_for(sessions)
+    assert answer(3) == [task.id]
+
+
+def test_what_matters_little_gets_its_turn_among_any_number_of_urgent_tasks(sessions, answer):
+    low = ask_for(sessions, priority=99, run_after=ago(sessions, minutes=5))
+    for _ in range(FAIR_TURN + 2):
+        ask_for(sessions, priority=1)
+    assert answer(FAIR_TURN).index(low.id) == FAIR_TURN - 1
+
+
+def test_what_a_worker_has_no_door_for_is_left_to_another(frame, sessions):
+    task = ask_for(sessions)
+    frame.answer("default")
+    assert read(sessions, task.id).state == TaskState.PENDING
 
 
 def test_stopping_hands_back_at_the_next_checkpoint(frame, sessions, rung):

@@ -1,0 +1,149 @@
+"""Whose turn it is in a queue."""
+
+import datetime as dt
+
+import pytest
+import sqlalchemy as sa
+
+from shared import database
+from shared.errors import Conflict
+from shared.lifecycle import task as lifecycle
+from shared.lifecycle.run import start
+from shared.models.task import ACTIVE, ENDED, Task, TaskState
+from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN
+from tests.builders import LEASE, add_scan, ago, ask_for, at_once, change, claimed, read
+
+NAMES = (CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN)
+
+
+def take(sessions, queue="default", names=NAMES, longest_due=False):
+    with database.transaction(sessions) as session:
+        return lifecycle.claim_next(
+            session, lifecycle.Turn(queue, names, longest_due=longest_due), "worker-1", LEASE
+        )
+
+
+def drain(sessions, **how):
+    return [task.id for task in iter(lambda: take(sessions, **how), None)]
+
+
+@pytest.fixture
+def queued(sessions):
+    """Tasks with priorities, each due some seconds after the one before."""
+
+    def queued(*priorities, **how):
+        first = ago(sessions, minutes=10)
+        return [
+            ask_for(sessions, priority=priority, run_after=first + dt.timedelta(seconds=number), **how).id
+            for number, priority in enumerate(priorities)
+        ]
+
+    return queued
+
+
+def test_the_most_urgent_comes_first_and_among_equals_the_one_due_longest(sessions, queued):
+    low, first, second, critical = queued(60, 40, 40, 10)
+    assert drain(sessions) == [critical, first, second, low]
+
+
+def test_a_turn_by_age_takes_the_one_due_longest(sessions, queued):
+    low, *_ = queued(90, 10, 10)
+    assert take(sessions, longest_due=True).id == low
+
+
+def test_what_is_taken_is_held_like_any_claim(sessions):
+    asked = ask_for(sessions)
+    task = take(sessions)
+    assert (task.id, task.state, task.attempt, task.epoch, task.worker) == (
+        asked.id,
+        TaskState.STARTED,
+        1,
+        1,
+        "worker-1",
+    )
+    assert task.lease_until == task.started_at + LEASE
+
+
+@pytest.mark.parametrize("state", [*ACTIVE, *ENDED])
+def test_what_does_not_wait_is_passed_over(sessions, state):
+    change(sessions, ask_for(sessions).id, state=state)
+    assert take(sessions) is None
+
+
+def test_a_retry_that_is_due_waits_its_turn_too(sessions):
+    task = ask_for(sessions)
+    change(sessions, task.id, state=TaskState.RETRY)
+    assert take(sessions).id == task.id
+
+
+def test_what_is_not_due_other_queues_and_what_the_worker_cannot_do_are_passed_over(sessions):
+    ask_for(sessions, priority=1, run_after=ago(sessions, hours=-1))
+    unknown = ask_for(sessions, priority=1)
+    change(sessions, unknown.id, name="of_a_later_version")
+    assert take(sessions) is None
+    due = ask_for(sessions)
+    assert take(sessions, queue="scans") is None
+    assert take(sessions).id == due.id
+
+
+def test_what_waits_for_a_lock_lets_others_pass(sessions):
+    claimed(sessions, lock_key="mirror")
+    waiting = ask_for(sessions, lock_key="mirror", priority=1)
+    other = ask_for(sessions)
+    assert drain(sessions) == [other.id]
+    assert read(sessions, waiting.id).attempt == 0
+
+
+def test_a_scan_that_somebody_started_overtakes_scheduled_ones(sessions):
+    with database.transaction(sessions) as session:
+        scheduled = [start(session, add_scan(session), None, trigger="schedule").task_id for _ in range(3)]
+        manual = start(session, add_scan(session), None).task_id
+    assert drain(sessions, queue="scans") == [manual, *scheduled]
+
+
+def test_many_who_look_at_once_take_different_tasks(sessions):
+    tasks = {ask_for(sessions).id for _ in range(6)}
+    results = at_once([lambda: take(sessions)] * 6)
+    assert not [each for each in results if not isinstance(each, Task)]
+    assert {each.id for each in results} == tasks
+
+
+def test_of_many_who_look_for_one_lock_at_once_one_gets_it(sessions):
+    for _ in range(5):
+        for _ in range(4):
+            ask_for(sessions, lock_key="asset:1")
+        results = at_once([lambda: take(sessions)] * 4)
+        won = [each for each in results if isinstance(each, Task)]
+        assert len(won) == 1
+        assert all(each is None or isinstance(each, Conflict) for each in results if each not in won)
+        with database.transaction(sessions) as session:
+            session.execute(sa.delete(Task))
+
+
+@pytest.mark.parametrize(("longest_due", "index"), [(False, "ix_task_urgent"), (True, "ix_task_due")])
+def test_an_index_finds_it_in_a_long_queue(engine, sessions, longest_due, index):
+    seen = []
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        if statement.startswith("UPDATE task"):
+            seen.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    take(sessions, longest_due=longest_due)
+    sa.event.remove(engine, "before_cursor_execute", note)
+    plan = explain(engine, *seen[0])
+    assert index in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def explain(engine, statement, parameters):
+    with engine.connect() as connection:
+        how = "EXPLAIN QUERY PLAN"
+        if engine.dialect.name == "postgresql":
+            how = "EXPLAIN"
+            for other in ("seqscan", "bitmapscan"):  # what it prefers while the table is empty
+                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
+        rows = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
+        connection.rollback()
+    return "\n".join(str(tuple(row)) for row in rows)
