@@ -5,9 +5,9 @@ reads first and writes later would otherwise fail with "database is locked" what
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 
 Sessions = sessionmaker[Session]
+_T = TypeVar("_T")
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another one."""
@@ -24,6 +25,8 @@ CONNECT_SECONDS = 5
 """How long PostgreSQL may take to let us in."""
 IDLE_SECONDS = 60
 """PostgreSQL ends a transaction that does nothing for so long: a stopped process must not hold its rows for ever."""
+LIST_LENGTH = 1000
+"""Values in one IN list: SQLite allows 32,766 variables a statement, and a value may be several."""
 NO_LIMIT = -1
 """Threads bound the connections; one that keeps a lease alive must never wait for those that work."""
 
@@ -156,3 +159,10 @@ def now(session: Session) -> dt.datetime:
         return dt.datetime.strptime(f"{text}+0000", "%Y-%m-%d %H:%M:%S.%f%z")
     clock = sa.func.clock_timestamp(type_=UtcDateTime())
     return session.execute(sa.select(clock)).scalar_one()
+
+
+def in_lists(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """`values` in lists that fit one statement."""
+    every = list(values)
+    for start in range(0, len(every), LIST_LENGTH):
+        yield every[start : start + LIST_LENGTH]

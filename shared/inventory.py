@@ -1,4 +1,7 @@
-"""An asset's inventory: the components of each source, replaced as a whole, read as the matcher wants them."""
+"""An asset's inventory: the components of each source, replaced as a whole, read as the matcher wants them.
+
+An asset is also filed under the products of its components, so that news about a product finds it.
+"""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -7,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from shared.matching import identity
 from shared.matching.component import Component
 from shared.models import asset as models
 
@@ -40,3 +44,16 @@ def replace(
     ]
     if rows:
         session.execute(sa.insert(table), rows)
+    file_under_products(session, asset_id)
+
+
+def file_under_products(session: Session, asset_id: uuid.UUID) -> None:
+    """Note which products the asset's components may be, by the present rules."""
+    table = models.AssetProduct
+    products = identity.product_keys(load(session, asset_id, models.InventorySource))
+    session.execute(sa.delete(table).where(table.asset_id == asset_id))
+    rows = [{"asset_id": asset_id, "product_key": product} for product in sorted(products)]
+    if rows:
+        session.execute(sa.insert(table), rows)
+    asset = models.Asset
+    session.execute(sa.update(asset).where(asset.id == asset_id).values(product_rules=identity.RULES))

@@ -9,13 +9,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 import zstandard
 from sqlalchemy.orm import Session
 
+from shared import database
 from shared.errors import NotFound
 from shared.matching import configurations
 from shared.matching import explain as matching_explain
@@ -30,12 +31,7 @@ from shared.models.base import Document
 from shared.models.finding import Severity
 from shared.models.mirror import Quarantine, SnapshotCounter, Vulnerability, VulnerabilityRecord
 
-_KEYS = 1000
-"""Values in one IN list: SQLite allows 32,766 variables, and a key is two."""
-
 Progress = Callable[[int, int], None]
-
-_T = TypeVar("_T")
 
 
 class Details(NamedTuple):
@@ -107,14 +103,14 @@ def match(
     ids = _users(session, hits.met)
     details: dict[int, Details] = {}
     found: list[matching.Match] = []
-    for start in range(0, len(ids), _KEYS):
-        chunk = ids[start : start + _KEYS]
+    done = 0
+    for chunk in database.in_lists(ids):
         candidates, about = _candidates(session, chunk)
         matches = list(matching.match_candidates(inventory, hits, candidates))
         found += matches
         details.update((each.vulnerability_id, about[each.vulnerability_id]) for each in matches)
         if on_progress is not None:
-            on_progress(start + len(chunk), len(ids))
+            on_progress(done := done + len(chunk), len(ids))
     found.sort(key=lambda each: (each.component, each.vulnerability_id))
     return MatchResult(list(map(Match, found)), details, snapshot(session), len(criteria), len(ids))
 
@@ -206,7 +202,7 @@ def _look_up(session: Session, statement: str, values: Iterable[Any]) -> Iterato
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     cursor = connection.connection.cursor()
     with closing(cursor):
-        for chunk in _chunks(sorted(values)):
+        for chunk in database.in_lists(sorted(values)):
             pairs = isinstance(chunk[0], tuple)
             marks = ", ".join([f"({mark}, {mark})" if pairs else mark] * len(chunk))
             flat = itertools.chain.from_iterable(chunk) if pairs else chunk
@@ -214,9 +210,3 @@ def _look_up(session: Session, statement: str, values: Iterable[Any]) -> Iterato
                 statement.format(values=marks, criterion=_CRITERION, details=_DETAILS), tuple(flat)
             )
             yield from cursor.fetchall()
-
-
-def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
-    every = list(values)
-    for start in range(0, len(every), _KEYS):
-        yield every[start : start + _KEYS]

@@ -54,6 +54,7 @@ SYNC_NVD_UPDATES = "sync_nvd_updates"
 IMPORT_NVD_FEED = "import_nvd_feed"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
+START_AFFECTED_SCANS = "start_affected_scans"
 CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
 
 MIRROR = "mirror"
@@ -100,6 +101,7 @@ CONTRACTS: dict[str, Contract] = {
             frozenset({"scan_id", "user_id", "scan_name", "total_findings", "critical_count", "high_count"}),
             urgency=_as_it_ended,
         ),
+        Contract(START_AFFECTED_SCANS, "default", frozenset({"asset_ids"}), priority=20),
         Contract(CLEANUP_OLD_NOTIFICATIONS, "default", frozenset({"days_old"}), priority=90),
     )
 }

@@ -20,14 +20,16 @@ from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
 from shared.lifecycle.mirror import tell_if_stale
 from shared.models.idempotency import IdempotentAnswer
-from shared.models.scan import Scan
+from shared.models.mirror import SnapshotCounter
+from shared.models.scan import Scan, Trigger
 from shared.models.task import ACTIVE, WAITING, Task, in_states
-from shared.tasks import QUEUES, ring_after_commit
+from shared.tasks import MIRROR, QUEUES, START_AFFECTED_SCANS, Asking, ask, ring_after_commit
 
 log = structlog.get_logger(__name__)
 
 UNANSWERED = dt.timedelta(seconds=5)
 """How long a due task may wait, its queue holding too few messages, before its own counts as lost."""
+_FOLLOWING = "follow_the_mirror"
 BATCH = 500
 """Rows per action and sweep; the rest waits for the next sweep."""
 
@@ -46,6 +48,7 @@ class Sweeper:
         for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended):
             self._do(action)
         self._do(tell_if_stale, self.stale_after)
+        self._do(follow_the_mirror)
         for queue in QUEUES:
             try:
                 waiting = self.waiting(queue)  # asked with no transaction open: Redis may take its time
@@ -136,10 +139,27 @@ def start_due_scans(session: Session) -> int:
             log.error("schedule_unusable", scan_id=str(scan.id), errors=error.errors)
             continue
         try:
-            run_lifecycle.start(session, scan, scan.created_by, trigger="schedule")
+            run_lifecycle.start(session, scan, scan.created_by, trigger=Trigger.SCHEDULE)
         except Conflict as error:
             log.info("scheduled_run_skipped", scan_id=str(scan.id), reason=error.detail)
     return len(scans)
+
+
+def follow_the_mirror(session: Session) -> int:
+    """Have changes of the mirror carried on to the assets that they concern, once nobody writes into it.
+
+    Many feeds imported one after the other are one piece of news; a sync that waits for its next attempt is not waited for.
+    """
+    behind = sa.select(SnapshotCounter.number).where(SnapshotCounter.number > SnapshotCounter.followed)
+    if session.scalar(behind) is None:
+        return 0
+    now = database.now(session)
+    writing = sa.and_(Task.lock_key == MIRROR, Task.ended_at.is_(None), Task.run_after <= now)
+    following = sa.and_(Task.dedupe_key == _FOLLOWING, Task.ended_at.is_(None))
+    if session.scalar(sa.select(Task.id).where(sa.or_(writing, following)).limit(1)) is not None:
+        return 0
+    ask(session, START_AFFECTED_SCANS, Asking(dedupe_key=_FOLLOWING), asset_ids=None)
+    return 1
 
 
 def forget_ended(session: Session) -> int:

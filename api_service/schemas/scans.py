@@ -14,7 +14,7 @@ from api_service.schemas.base import (
     moment,
     not_blank,
 )
-from shared.models.scan import RunStatus, ScannerKind
+from shared.models.scan import RunStatus, ScannerKind, Trigger
 from shared.models.task import TaskState
 
 STATUSES = ["pending", *(status.value for status in RunStatus)]
@@ -243,12 +243,20 @@ class RunSchema(Output):
         required=True,
         metadata={"description": "Where it stands.", "example": "completed"},
     )
-    trigger = fields.String(
-        required=True, metadata={"description": "`manual` or `schedule`.", "example": "manual"}
+    trigger = fields.Enum(
+        Trigger,
+        by_value=fields.String,
+        required=True,
+        metadata={
+            "description": "Somebody, its schedule, or news in the mirror that concern its asset.",
+            "example": "manual",
+        },
     )
     task_id = identifier("Its task; kept for a day after its end.", required=True)
     requested_by = identifier(
-        "Who started it, and is told when it ends; null for a schedule.", required=True, allow_none=True
+        "Who started it, or made the scan that something else started, and is told when it ends.",
+        required=True,
+        allow_none=True,
     )
     snapshot = fields.Integer(
         required=True,

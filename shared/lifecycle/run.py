@@ -17,12 +17,11 @@ from sqlalchemy.orm import Session
 from shared import database
 from shared.errors import Conflict
 from shared.models.base import Document
-from shared.models.scan import Run, RunStatus, Scan
+from shared.models.scan import Run, RunStatus, Scan, Trigger
 from shared.models.task import Task, TaskState
 from shared.tasks import EXECUTE_VULNERABILITY_SCAN, SEND_NOTIFICATION, Asking, ask
 
-MANUAL_PRIORITY = 40
-SCHEDULED_PRIORITY = 60
+_PRIORITY = {Trigger.MANUAL: 40, Trigger.SCHEDULE: 60, Trigger.MIRROR: 70}
 
 _STATUS = {
     TaskState.PENDING: RunStatus.QUEUED,
@@ -35,7 +34,9 @@ _STATUS = {
 }
 
 
-def start(session: Session, scan: Scan, requested_by: uuid.UUID | None, trigger: str = "manual") -> Run:
+def start(
+    session: Session, scan: Scan, requested_by: uuid.UUID | None, trigger: Trigger = Trigger.MANUAL
+) -> Run:
     """Open a run of `scan` and ask for its task. Raises Conflict while another run of the scan is under way.
 
     The scan is locked before its runs, here and wherever a run becomes the latest: of two who start it in different
@@ -60,7 +61,7 @@ def start(session: Session, scan: Scan, requested_by: uuid.UUID | None, trigger:
         session,
         EXECUTE_VULNERABILITY_SCAN,
         Asking(
-            priority=MANUAL_PRIORITY if trigger == "manual" else SCHEDULED_PRIORITY,
+            priority=_PRIORITY[trigger],
             lock_key=f"asset:{scan.asset_id}",
             asked_by=requested_by,
         ),

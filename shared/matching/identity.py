@@ -23,6 +23,11 @@ from shared.matching.versions import Scheme, vendor
 CONFIRMED, LIKELY, POSSIBLE = Certainty.CONFIRMED, Certainty.LIKELY, Certainty.POSSIBLE
 
 
+RULES = 1
+"""The number of the rules below: it grows whenever some component gets another product key than before, since assets are
+filed under the keys of their components."""
+
+
 class Origin(enum.StrEnum):
     """Where an identity comes from, the strongest first."""
 
@@ -118,6 +123,11 @@ def lookup_keys(components: Iterable[Component]) -> set[IndexKey]:
         for identity in identify(component):
             keys.update(identity.lookup_keys())
     return keys
+
+
+def product_keys(components: Iterable[Component]) -> set[str]:
+    """The products under which an asset's components are looked up: only what names one of them can concern the asset."""
+    return {product for product, _ in lookup_keys(components)} - {EVERY_PRODUCT}
 
 
 def is_system_package(component: Component) -> bool:

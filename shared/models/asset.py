@@ -48,6 +48,8 @@ class Asset(Base):
     criticality: Mapped[Criticality] = mapped_column(enum_column(Criticality), default=Criticality.MEDIUM)
     document: Mapped[Document | None]
     """What the last SBOM was: `{format, spec_version, name, version, sha256, components, skipped, received_at}`."""
+    product_rules: Mapped[int | None]
+    """The rules (`shared.matching.identity.RULES`) by which it is filed under its products; None: it is not yet."""
     created_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
@@ -71,3 +73,15 @@ class Component(Base):
     type: Mapped[str | None] = mapped_column(sa.String(64))
     purl: Mapped[str | None] = mapped_column(sa.Text)
     cpes: Mapped[list[str]]
+
+
+class AssetProduct(Base):
+    """An asset holds a component that is looked up under this product: which assets does a change of the mirror concern?"""
+
+    __tablename__ = "asset_product"
+    __table_args__ = (sa.Index("ix_asset_product_asset_id", "asset_id"),)
+
+    product_key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    asset_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("asset.id", ondelete="CASCADE"), primary_key=True
+    )

@@ -222,6 +222,8 @@ class SnapshotCounter(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int]
+    followed: Mapped[int] = mapped_column(server_default="0")
+    """The last snapshot whose changes were carried on to the assets that they concern."""
 
 
 class Snapshot(Base):

@@ -35,6 +35,17 @@ class RunStatus(enum.StrEnum):
     """Stopped; it changed no finding."""
 
 
+class Trigger(enum.StrEnum):
+    """What started a run."""
+
+    MANUAL = "manual"
+    """Somebody."""
+    SCHEDULE = "schedule"
+    """The scan's schedule was due."""
+    MIRROR = "mirror"
+    """The mirror changed in what concerns the asset: its stored inventory is matched again, nothing is collected."""
+
+
 OPEN_RUN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING)
 """States of a run that has not ended."""
 
@@ -86,8 +97,7 @@ class Run(Base):
     task_id: Mapped[uuid.UUID] = mapped_column(unique=True)
     """No foreign key: the task row is kept for a day after its end, the run for good."""
     status: Mapped[RunStatus] = mapped_column(enum_column(RunStatus), default=RunStatus.QUEUED)
-    trigger: Mapped[str] = mapped_column(sa.String(16), default="manual")
-    """`manual` or `schedule`."""
+    trigger: Mapped[Trigger] = mapped_column(enum_column(Trigger), default=Trigger.MANUAL)
     requested_by: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     """Who is told when it ends."""
     snapshot: Mapped[int | None]

@@ -10,47 +10,12 @@ from shared.matching.certainty import Certainty
 from shared.matching.component import Component
 from shared.matching.reason import Reason
 from shared.models.finding import Severity
-from shared.models.mirror import Sync, SyncKind, vulnerability_id
-from worker_service.handlers.nvd import batches
-from worker_service.handlers.nvd.records import convert, digest
+from shared.models.mirror import vulnerability_id
+from tests.cves import any_of, cve, fill, platform, vulnerable
 
 OPENSSL = "cpe:2.3:a:openssl:openssl:{}:*:*:*:*:*:*:*"
 LINUX = "cpe:2.3:o:linux:linux_kernel:{}:*:*:*:*:*:*:*"
 WINDOWS = "cpe:2.3:o:microsoft:windows:{}:*:*:*:*:*:*:*"
-
-
-def vulnerable(criteria, **bounds):
-    return {"vulnerable": True, "criteria": criteria, **bounds}
-
-
-def platform(criteria, **bounds):
-    return {"vulnerable": False, "criteria": criteria, **bounds}
-
-
-def any_of(*matches):
-    return {"operator": "OR", "negate": False, "cpeMatch": list(matches)}
-
-
-def cve(cve_id, *nodes, operator="OR", score=9.8, **fields):
-    cvss = {"type": "Primary", "cvssData": {"version": "3.1", "baseScore": score}}
-    return {
-        "id": cve_id,
-        "lastModified": "2026-01-01T00:00:00.000",
-        "vulnStatus": "Analyzed",
-        "metrics": {"cvssMetricV31": [cvss]} if score is not None else {},
-        "configurations": [{"operator": operator, "nodes": list(nodes)}] if nodes else [],
-        **fields,
-    }
-
-
-def fill(sessions, *records):
-    raw = [json.dumps({"cve": record}).encode() for record in records]
-    with database.transaction(sessions) as session:
-        sync = Sync(kind=SyncKind.FEED, source="test", started_at=database.now(session))
-        session.add(sync)
-        session.flush()
-        converted = [convert(each, digest(each)) for each in raw]
-        return batches.apply(session, converted, sync.id)
 
 
 def component(*cpes, **fields):
@@ -179,7 +144,7 @@ def test_a_package_url_finds_its_criteria(sessions):
 
 
 def test_more_keys_and_candidates_than_fit_one_statement(sessions, monkeypatch):
-    monkeypatch.setattr(mirror, "_KEYS", 7)
+    monkeypatch.setattr(database, "LIST_LENGTH", 7)
     fill(
         sessions,
         *(

@@ -13,7 +13,7 @@ from shared.matching.component import Component
 from shared.models.asset import InventorySource
 from shared.models.base import Document
 from shared.models.finding import Severity
-from shared.models.scan import Run, Scan
+from shared.models.scan import Run, Scan, Trigger
 from shared.tasks import SEND_SCAN_COMPLETION, Asking, ask
 from worker_service.scanners import SCANNERS
 from worker_service.tasks import Effect, Work
@@ -32,7 +32,7 @@ def execute(work: Work, run_id: str) -> Effect:
         scan = session.get(Scan, the_run.scan_id) if the_run else None
     if the_run is None or scan is None:
         raise Permanent("The scan was deleted.")
-    components = _collect(work, scan)
+    components = _inventory(work, scan) if the_run.trigger == Trigger.MIRROR else _collect(work, scan)
     result = _match(work, components)
     keys = [finding.component_key(each) for each in components]
     observed = _observed(components, keys, result)
@@ -56,6 +56,14 @@ def _collect(work: Work, scan: Scan) -> list[Component]:
     others = [source for source in InventorySource if source != scanner.SOURCE]
     with work.reading() as session:
         components += inventory.load(session, scan.asset_id, others)
+    work.progress("collecting", len(components), len(components))
+    return components
+
+
+def _inventory(work: Work, scan: Scan) -> list[Component]:
+    """What is known of the asset already: of news about the mirror only the matching is new."""
+    with work.reading() as session:
+        components = inventory.load(session, scan.asset_id, InventorySource)
     work.progress("collecting", len(components), len(components))
     return components
 
@@ -107,7 +115,7 @@ def _end(session: Session, run_id: uuid.UUID, counts: Document, snapshot: int) -
     the_run = session.get_one(Run, run_id)
     scan = session.get_one(Scan, the_run.scan_id)
     run.complete(the_run, counts, snapshot)
-    if the_run.requested_by is not None:
+    if the_run.requested_by is not None and _worth_telling(the_run, counts):
         ask(
             session,
             SEND_SCAN_COMPLETION,
@@ -119,3 +127,9 @@ def _end(session: Session, run_id: uuid.UUID, counts: Document, snapshot: int) -
             critical_count=counts["critical"],
             high_count=counts["high"],
         )
+
+
+def _worth_telling(the_run: Run, counts: Document) -> bool:
+    """Whoever started a scan wants to know that it ended; of the others only what they changed is news."""
+    changed = any(counts[name] for name in ("new", "reopened", "fixed", "retracted"))
+    return changed or the_run.trigger != Trigger.MIRROR

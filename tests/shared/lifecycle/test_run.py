@@ -5,7 +5,7 @@ from shared import database
 from shared.errors import Conflict
 from shared.lifecycle import run as lifecycle
 from shared.lifecycle import task as task_lifecycle
-from shared.models.scan import Run, RunStatus, Scan
+from shared.models.scan import Run, RunStatus, Scan, Trigger
 from shared.models.task import Task, TaskState
 from shared.tasks import SEND_NOTIFICATION
 from tests.builders import add_run, add_scan, add_user, at_once, change, claim, read
@@ -64,7 +64,7 @@ def test_of_many_starts_at_once_one_succeeds(sessions):
 def test_a_manual_run_overtakes_a_scheduled_one(sessions):
     with database.transaction(sessions) as session:
         manual = lifecycle.start(session, add_scan(session), None)
-        scheduled = lifecycle.start(session, add_scan(session), None, trigger="schedule")
+        scheduled = lifecycle.start(session, add_scan(session), None, trigger=Trigger.SCHEDULE)
     assert read(sessions, manual.task_id).priority < read(sessions, scheduled.task_id).priority
 
 
