@@ -15,6 +15,7 @@ import structlog
 
 from shared import doorbell
 from worker_service.app import broker, frame, settings
+from worker_service.schedule import TIMETABLE
 from worker_service.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 def _sweep(stop: threading.Event) -> None:
     redis = doorbell.connect(settings.redis_url, doorbell.RING_SECONDS)
     sweeper = Sweeper(
-        frame.sessions, lambda queue: doorbell.waiting(redis, queue), settings.mirror_stale_after
+        frame.sessions, lambda queue: doorbell.waiting(redis, queue), settings.mirror_stale_after, TIMETABLE
     )
     while not stop.wait(settings.sweep_seconds):
         sweeper.sweep()

@@ -19,6 +19,7 @@ from shared.errors import Conflict, Invalid
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
 from shared.lifecycle.mirror import tell_if_stale
+from shared.lifecycle.timetable import Job, ask_due
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.mirror import SnapshotCounter
 from shared.models.scan import Scan, Trigger
@@ -42,11 +43,14 @@ class Sweeper:
     waiting: Callable[[str], int]
     stale_after: dt.timedelta = dt.timedelta(hours=24)
     """Without news for longer than this the mirror is stale."""
+    jobs: Sequence[Job] = ()
+    """The timetable."""
 
     def sweep(self) -> None:
         """Do everything once. Each action is a transaction of its own, so that one that fails stops no other."""
         for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended):
             self._do(action)
+        self._do(ask_due, self.jobs)
         self._do(tell_if_stale, self.stale_after)
         self._do(follow_the_mirror)
         for queue in QUEUES:

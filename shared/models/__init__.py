@@ -1,5 +1,27 @@
 """The models, one module per aggregate. Importing this package registers every table."""
 
-from shared.models import asset, coverage, finding, idempotency, mirror, notification, scan, task, user
+from shared.models import (
+    asset,
+    coverage,
+    finding,
+    idempotency,
+    mirror,
+    notification,
+    periodic_job,
+    scan,
+    task,
+    user,
+)
 
-__all__ = ["asset", "coverage", "finding", "idempotency", "mirror", "notification", "scan", "task", "user"]
+__all__ = [
+    "asset",
+    "coverage",
+    "finding",
+    "idempotency",
+    "mirror",
+    "notification",
+    "periodic_job",
+    "scan",
+    "task",
+    "user",
+]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.lifecycle.timetable import Job
 from shared.tasks import CONTRACTS, QUEUES, Contract
 from worker_service.actors import DOORS, Door
-from worker_service.schedule import TIMETABLE, Job
+from worker_service.schedule import TIMETABLE
 
 COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 
@@ -43,6 +44,10 @@ def test_an_entry_is_on_a_queue_that_exists(contract: Contract) -> None:
 @pytest.mark.parametrize("job", TIMETABLE, ids=lambda job: job.contract)
 def test_a_periodic_job_asks_for_a_contract_entry_as_it_wants_to_be_asked(job: Job) -> None:
     assert set(job.arguments) == CONTRACTS[job.contract].arguments
+
+
+def test_at_most_one_periodic_job_asks_for_a_contract_entry() -> None:
+    assert len({job.contract for job in TIMETABLE}) == len(TIMETABLE)
 
 
 def test_every_queue_has_a_worker_in_the_compose_file() -> None:

@@ -6,9 +6,11 @@ from dramatiq.middleware import Retries
 from periodiq import PeriodiqMiddleware
 
 from shared import database, tasks
-from shared.models.task import Task, TaskState
-from tests.builders import ago, at_once, change
+from shared.models.periodic_job import PeriodicJob
+from shared.models.task import Task
+from tests.builders import ago, at_once
 from worker_service import schedule
+from worker_service.sweeper import Sweeper
 
 
 @pytest.fixture
@@ -20,39 +22,43 @@ def tick(sessions):
     return actor.fn
 
 
+@pytest.fixture
+def sweep(sessions):
+    return Sweeper(sessions, lambda _queue: 0, jobs=schedule.TIMETABLE).sweep
+
+
+@pytest.fixture
+def due(sessions, sweep):
+    """Every job is due."""
+    sweep()
+    with database.transaction(sessions) as session:
+        session.execute(sa.update(PeriodicJob).values(next_run_at=ago(sessions, seconds=1)))
+
+
 def asked(sessions):
     with database.reading(sessions) as session:
-        return session.scalars(sa.select(Task).order_by(Task.created_at)).all()
+        return session.scalars(sa.select(Task.name)).all()
 
 
-def test_a_tick_asks_for_the_work(sessions, tick):
+def test_a_tick_has_what_is_due_asked_for(sessions, due, tick):
     tick()
-    (task,) = asked(sessions)
-    assert (task.name, task.arguments) == (tasks.CLEANUP_OLD_NOTIFICATIONS, {"days_old": 30})
+    assert asked(sessions) == [tasks.CLEANUP_OLD_NOTIFICATIONS]
 
 
-def test_ticks_of_several_schedulers_ask_once(sessions, tick):
-    assert at_once([tick] * 4) == [None] * 4
-    assert len(asked(sessions)) == 1
-
-
-def test_a_second_tick_after_the_work_is_done_asks_no_more(sessions, tick):
+def test_a_tick_out_of_time_changes_nothing(sessions, sweep, tick):
+    sweep()
     tick()
-    change(sessions, asked(sessions)[0].id, state=TaskState.SUCCESS, ended_at=ago(sessions))
-    tick()
-    assert len(asked(sessions)) == 1
+    assert asked(sessions) == []
 
 
-def test_the_next_days_tick_asks_again(sessions, tick):
-    tick()
-    done = {
-        "state": TaskState.SUCCESS,
-        "ended_at": ago(sessions, hours=23),
-        "created_at": ago(sessions, hours=23),
-    }
-    change(sessions, asked(sessions)[0].id, **done)
-    tick()
-    assert len(asked(sessions)) == 2
+def test_a_sweep_asks_for_what_no_tick_came_for(sessions, due, sweep):
+    sweep()
+    assert sorted(asked(sessions)) == sorted(job.contract for job in schedule.TIMETABLE)
+
+
+def test_ticks_and_sweeps_of_several_schedulers_ask_once(sessions, due, tick, sweep):
+    assert at_once([tick, sweep] * 3) == [None] * 6
+    assert sorted(asked(sessions)) == sorted(job.contract for job in schedule.TIMETABLE)
 
 
 def test_every_job_asks_for_what_the_contract_names():
