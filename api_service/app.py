@@ -14,6 +14,7 @@ from api_service.resources import (
     health,
     notifications,
     nvd,
+    nvd_api,
     scans,
     tasks,
     tokens,
@@ -33,6 +34,7 @@ BLUEPRINTS = (
     findings.blueprint,
     vulnerabilities.blueprint,
     nvd.blueprint,
+    nvd_api.blueprint,
     tasks.blueprint,
     notifications.blueprint,
     health.blueprint,
@@ -49,6 +51,7 @@ def create_app(settings: Settings, sessions: Sessions | None = None) -> Flask:
         sessions=sessions,
         redis=connect(settings.redis_url, timeout=0.5),
         metrics=Metrics(sessions, settings.mirror_stale_after),
+        serving=threading.BoundedSemaphore(max(1, settings.api_threads // 4)),
         long_lived=threading.BoundedSemaphore(max(1, settings.api_threads // 2)),
     )
     app = Flask("api_service", static_folder=None)

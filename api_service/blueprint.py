@@ -65,15 +65,16 @@ class Blueprint(flask_smorest.Blueprint):
         raises: Iterable[type[errors.VedetteError]] = (),
         idempotent: bool = False,
         body_limit: int | None = JSON_LIMIT,
+        admit: Callable[[Role], Callable[[View], View]] = auth.require,
     ) -> Callable[[View], View]:
         """Serve `method` on `rule` to principals with `role` (None: to everybody).
 
         `raises` names the errors beside those that follow from the rest. `body_limit` of None leaves the limit at the
-        setting `max_document_bytes`.
+        setting `max_document_bytes`. `admit` asks for the role.
         """
 
         def decorate(view: View) -> View:
-            guarded = auth.require(role)(view) if role else auth.public(view)
+            guarded = admit(role)(view) if role else auth.public(view)
 
             @wraps(guarded)
             def limited(*args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 from api_service.attempts import Attempts
 from api_service.metrics import Metrics
+from api_service.pins import Pins
 from shared.database import Sessions
 from shared.settings import Settings
 
@@ -25,10 +26,14 @@ class Parts:
     long_lived: threading.Semaphore
     """Half of the threads: a request that stays long (an event stream, ?wait=) acquires one without blocking, or does not
     stay."""
+    serving: threading.Semaphore
+    """A quarter of the threads: an answer of the mirror as an upstream acquires one without blocking, or is put off."""
     metrics: Metrics
     """What /metrics tells."""
     attempts: Attempts = field(default_factory=Attempts)
     """Who tried to sign in lately."""
+    pins: Pins = field(default_factory=Pins)
+    """What the questions are about that are being paged through."""
 
 
 def install(app: Flask, parts: Parts) -> None:

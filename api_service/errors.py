@@ -73,14 +73,15 @@ def problem_body(
 
 def install(app: Flask) -> None:
     """Register the handlers; the most specific one answers."""
-    app.register_error_handler(errors.VedetteError, _domain)
+    app.register_error_handler(errors.VedetteError, of_domain)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(sa_exc.DBAPIError, _database)
     app.register_error_handler(sa_exc.TimeoutError, _database)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _domain(error: errors.VedetteError) -> Response:
+def of_domain(error: errors.VedetteError) -> Response:
+    """The answer to an exception of ours."""
     status = status_of(type(error))
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(error)

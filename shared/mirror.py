@@ -134,6 +134,19 @@ def explain(session: Session, components: Sequence[Component], index: int, cve_i
     return matching_explain.explain(components, index, criteria, tree, row.status)
 
 
+def naming(session: Session, cpe_name: str, *, vulnerable_only: bool) -> list[int]:
+    """The vulnerabilities in whose configurations the NVD names this product in this version, whatever else they demand.
+
+    With `vulnerable_only` those that name it as vulnerable and not as the platform of something that is.
+    """
+    inventory = Inventory([Component(cpes=(cpe_name,))])
+    criteria = _criteria(session, inventory.lookup_keys())
+    met = {key for key in compare_criteria(inventory, criteria).met if criteria[key].match_criteria_id}
+    condition = "vulnerable AND" if vulnerable_only else ""
+    statement = f"SELECT vulnerability_id FROM criterion_use WHERE {condition} criterion_id IN ({{values}})"  # noqa: S608
+    return sorted({row[0] for row in _look_up(session, statement, met)})
+
+
 def details(session: Session, ids: Iterable[int]) -> dict[int, Details]:
     """What is shown of vulnerabilities, by key; unknown keys are left out."""
     rows = _look_up(session, "SELECT {details} FROM vulnerability WHERE id IN ({values})", ids)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """The API 2.0 to mirror from: the NVD's, or another Vedette's; `off` when it is not to be asked."""
     nvd_feed_url: str = Field(NVD_FEEDS, validation_alias="NVD_FEED_URL")
     """The folder with the 2.0 feeds to mirror from; `off` when it is not to be asked."""
+    serve_nvd: Literal["off", "token", "open"] = Field("token", validation_alias="VEDETTE_SERVE_NVD")
+    """Whether the mirror is served on as the NVD serves it: `token` to who has one, `open` to everybody, `off` not at all."""
     nvd_stale_after: float = Field(24.0, gt=0, validation_alias="NVD_STALE_AFTER")
     """Hours without a new record after which the mirror counts as stale."""
     max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")

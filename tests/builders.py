@@ -16,6 +16,8 @@ from shared.database import Sessions
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as lifecycle
 from shared.models.asset import Asset, AssetKind, InventorySource
+from shared.models.coverage import MirrorCoverage, ProvenRange
+from shared.models.mirror import Sync, SyncKind
 from shared.models.scan import Run, Scan, ScannerKind
 from shared.models.task import Task
 from shared.models.user import Role, User
@@ -62,6 +64,17 @@ def components(*names: str, version: str | None = "1.0") -> list[dict[str, Any]]
         {"name": name, "version": version, "vendor": None, "type": None, "purl": None, "cpes": []}
         for name in names
     ]
+
+
+def prove(sessions: Sessions, watermark: dt.datetime, total: int = 0) -> None:
+    """Say that the mirror is complete until `watermark`."""
+    with database.transaction(sessions) as session:
+        session.merge(MirrorCoverage(id=1, watermark=watermark))
+        sync = Sync(kind=SyncKind.FULL, source="test", started_at=watermark)
+        session.add(sync)
+        session.flush()
+        span = {"since": None, "until": watermark, "proven_at": database.now(session)}
+        session.add(ProvenRange(**span, total=total, source="test", sync_id=sync.id))
 
 
 INVENTORY = InventorySource.INVENTORY

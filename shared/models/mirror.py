@@ -45,6 +45,11 @@ def vulnerability_id(cve_id: str) -> int | None:
     return year << _NUMBER_BITS | number
 
 
+def cve_id_of(key: int) -> str:
+    """The CVE id whose `vulnerability_id` this is."""
+    return f"CVE-{key >> _NUMBER_BITS:04}-{key & ((1 << _NUMBER_BITS) - 1):04}"
+
+
 class SyncKind(enum.StrEnum):
     """Where a sync takes its records from."""
 

@@ -30,7 +30,11 @@ class Caller:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **kwargs: Any
     ) -> TestResponse:
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        path = path if path.startswith(("/api/", "/healthz", "/readyz", "/metrics")) else f"/api/v1{path}"
+        path = (
+            path
+            if path.startswith(("/api/", "/healthz", "/readyz", "/metrics", "/rest/", "/feeds/"))
+            else f"/api/v1{path}"
+        )
         return self.client.open(path, method=method, headers={**sent, **(headers or {})}, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:
