@@ -28,6 +28,7 @@ from shared.matching.criterion import EVERY_VERSION, Criterion, IndexKey
 from shared.matching.evidence import evidence
 from shared.matching.explain import Explanation
 from shared.models.base import Document
+from shared.models.enrichment import is_known_exploited
 from shared.models.finding import Severity
 from shared.models.mirror import Quarantine, SnapshotCounter, Vulnerability, VulnerabilityRecord
 
@@ -169,7 +170,7 @@ def quarantined_record(session: Session, key: str) -> bytes | None:
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _CRITERION = ", ".join(["id", *(field.name for field in msgspec.structs.fields(Criterion))])
-_DETAILS = "id, cve_id, severity, score, kev_added IS NOT NULL"
+_DETAILS = f"id, cve_id, severity, score, {is_known_exploited()}"
 
 
 def _details(row: tuple[Any, ...]) -> Details:

@@ -12,11 +12,17 @@ from shared.errors import Invalid
 
 NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
+KEV = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
+EPSS = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
+OFF = "off"
+"""As the address of a source: it is not to be asked."""
 
 _SCHEMES = {
     "database_url": ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:"),
     "redis_url": ("redis://", "rediss://", "unix://"),
     "api_url": ("http://", "https://"),
+    "kev_url": ("http://", "https://", OFF),
+    "epss_url": ("http://", "https://", OFF),
 }
 
 
@@ -70,6 +76,10 @@ class Settings(BaseSettings):
     """The folder with the 2.0 feeds to mirror from; `off` when it is not to be asked."""
     serve_nvd: Literal["off", "token", "open"] = Field("token", validation_alias="VEDETTE_SERVE_NVD")
     """Whether the mirror is served on as the NVD serves it: `token` to who has one, `open` to everybody, `off` not at all."""
+    kev_url: str = Field(KEV, validation_alias="KEV_URL")
+    """CISA's catalogue of known exploited vulnerabilities (JSON), or a copy; `off` when it is not to be asked."""
+    epss_url: str = Field(EPSS, validation_alias="EPSS_URL")
+    """FIRST's EPSS scores (CSV, packed with gzip or not), or a copy; `off` when they are not to be asked."""
     nvd_stale_after: float = Field(24.0, gt=0, validation_alias="NVD_STALE_AFTER")
     """Hours without a new record after which the mirror counts as stale."""
     max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")
@@ -93,7 +103,7 @@ class Settings(BaseSettings):
     log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")
     """`json` for machines, `text` for people."""
 
-    @field_validator("database_url", "redis_url", "api_url")
+    @field_validator("database_url", "redis_url", "api_url", "kev_url", "epss_url")
     @classmethod
     def _check_url(cls, value: str, info: ValidationInfo) -> str:
         schemes = _SCHEMES[info.field_name or ""]

@@ -52,6 +52,8 @@ QUEUES = ("default", "scans", "notifications")
 EXECUTE_VULNERABILITY_SCAN = "execute_vulnerability_scan"
 SYNC_NVD_UPDATES = "sync_nvd_updates"
 IMPORT_NVD_FEED = "import_nvd_feed"
+SYNC_KEV = "sync_kev"
+SYNC_EPSS = "sync_epss"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
 START_AFFECTED_SCANS = "start_affected_scans"
@@ -87,6 +89,8 @@ CONTRACTS: dict[str, Contract] = {
             lock_key=MIRROR,
         ),
         Contract(IMPORT_NVD_FEED, "default", frozenset({"path"}), priority=70, lock_key=MIRROR),
+        Contract(SYNC_KEV, "default", frozenset(), priority=60, dedupe_key="kev_sync"),
+        Contract(SYNC_EPSS, "default", frozenset(), priority=60, dedupe_key="epss_sync"),
         Contract(
             SEND_NOTIFICATION,
             "notifications",

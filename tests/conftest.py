@@ -24,7 +24,9 @@ from tests.postgres import running_postgres
 os.environ |= {
     "NVD_API_URL": "off",
     "NVD_FEED_URL": "off",
-}  # no scheduler that a test starts asks the real NVD
+    "KEV_URL": "off",
+    "EPSS_URL": "off",
+}  # no scheduler that a test starts asks the real ones
 
 # A busy machine is no finding; and what CI tries is the same every time.
 hypothesis.settings.register_profile(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import dramatiq
 
 from shared import tasks
-from worker_service.handlers import affected, housekeeping, notifications, scans
+from worker_service.handlers import affected, enrichment, housekeeping, notifications, scans
 from worker_service.handlers.nvd import feeds, sync
 from worker_service.tasks import Door, Frame
 
@@ -19,6 +19,8 @@ DOORS = (
     Door(tasks.EXECUTE_VULNERABILITY_SCAN, scans.execute, HOUR),
     Door(tasks.SYNC_NVD_UPDATES, sync.sync, 12 * HOUR),
     Door(tasks.IMPORT_NVD_FEED, feeds.import_feed, 6 * HOUR),
+    Door(tasks.SYNC_KEV, enrichment.sync_kev, HOUR),
+    Door(tasks.SYNC_EPSS, enrichment.sync_epss, HOUR),
     Door(tasks.SEND_NOTIFICATION, notifications.send, 2 * MINUTE),
     Door(tasks.SEND_SCAN_COMPLETION, notifications.send_scan_completion, 2 * MINUTE),
     Door(tasks.START_AFFECTED_SCANS, affected.start_scans, 10 * MINUTE),

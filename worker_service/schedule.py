@@ -16,6 +16,8 @@ from shared.lifecycle.timetable import Job
 
 TIMETABLE = (
     Job("40 */6 * * *", tasks.SYNC_NVD_UPDATES, {"days_back": 7, "full": False}),
+    Job("23 20 * * *", tasks.SYNC_KEV, {}),  # CISA publishes during the American working day,
+    Job("47 14 * * *", tasks.SYNC_EPSS, {}),  # FIRST about noon
     Job("15 3 * * *", tasks.CLEANUP_OLD_NOTIFICATIONS, {"days_old": 30}),
 )
 

@@ -13,7 +13,7 @@ from types import FrameType
 import periodiq
 import structlog
 
-from shared import doorbell
+from shared import doorbell, enrichment
 from worker_service.app import broker, frame, settings
 from worker_service.schedule import TIMETABLE
 from worker_service.sweeper import Sweeper
@@ -48,7 +48,11 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 def _sweep(stop: threading.Event) -> None:
     redis = doorbell.connect(settings.redis_url, doorbell.RING_SECONDS)
     sweeper = Sweeper(
-        frame.sessions, lambda queue: doorbell.waiting(redis, queue), settings.mirror_stale_after, TIMETABLE
+        frame.sessions,
+        lambda queue: doorbell.waiting(redis, queue),
+        settings.mirror_stale_after,
+        TIMETABLE,
+        enrichment.switched_on(settings),
     )
     while not stop.wait(settings.sweep_seconds):
         sweeper.sweep()

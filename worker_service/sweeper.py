@@ -13,13 +13,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session, aliased
 
-from shared import database, schedules
+from shared import database, enrichment, schedules
 from shared.database import Sessions
 from shared.errors import Conflict, Invalid
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
 from shared.lifecycle.mirror import tell_if_stale
 from shared.lifecycle.timetable import Job, ask_due
+from shared.models.enrichment import Source
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.mirror import SnapshotCounter
 from shared.models.scan import Scan, Trigger
@@ -45,6 +46,8 @@ class Sweeper:
     """Without news for longer than this the mirror is stale."""
     jobs: Sequence[Job] = ()
     """The timetable."""
+    sources: tuple[Source, ...] = ()
+    """Those that are switched on, beside the NVD: each is read once without waiting for its time."""
 
     def sweep(self) -> None:
         """Do everything once. Each action is a transaction of its own, so that one that fails stops no other."""
@@ -53,6 +56,7 @@ class Sweeper:
         self._do(ask_due, self.jobs)
         self._do(tell_if_stale, self.stale_after)
         self._do(follow_the_mirror)
+        self._do(enrichment.ask_if_never_read, self.sources)
         for queue in QUEUES:
             try:
                 waiting = self.waiting(queue)  # asked with no transaction open: Redis may take its time

@@ -41,6 +41,8 @@ POLL_SECONDS = 0.5
 """How soon a worker notices a cancel."""
 REPORT_SECONDS = 0.25
 """Progress within one stage is written no more often than this."""
+SLICE = 0.25
+"""Seconds after which a wait looks whether the task was cancelled."""
 
 FAIR_TURN = 8
 """Of so many claims in a queue one takes the task that has been due the longest, however little it matters."""
@@ -85,6 +87,16 @@ class Work:
         """A checkpoint, cheap enough for inner loops. Raises Cancelled, Stopping, LeaseLost, or Transient when time is up."""
         if self._interrupt is not None:
             raise self._interrupt
+
+    def pause(self, seconds: float, step: float = SLICE) -> None:
+        """Wait, looking every `step` seconds whether to go on. Raises as `raise_if_cancelled` does."""
+        until = time.monotonic() + seconds
+        while True:
+            self.raise_if_cancelled()
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, step))
 
     def interrupt(self, reason: VedetteError) -> None:
         """Make the next checkpoint raise `reason`; the first one counts."""

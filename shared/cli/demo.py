@@ -28,6 +28,8 @@ def demo(exit_: bool) -> None:
         port=_free_unless_set(settings),
         nvd_api_url="off",  # the sample stays a sample
         nvd_feed_url="off",
+        kev_url="off",
+        epss_url="off",
     )
     stop = stop_on_signals()
     with running(settings, stop) as vedette:

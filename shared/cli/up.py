@@ -152,6 +152,8 @@ def _service(settings: Settings, logs: Path, name: str) -> Child:
         "VEDETTE_PORT": str(settings.port),
         "NVD_API_URL": settings.nvd_api_url,
         "NVD_FEED_URL": settings.nvd_feed_url,
+        "KEV_URL": settings.kev_url,
+        "EPSS_URL": settings.epss_url,
     }
     command = [sys.executable, "-m", "shared.cli", name]
     return Child(name, command, environment, logs / f"{name}.log")

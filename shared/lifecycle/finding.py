@@ -3,6 +3,8 @@
     (none) ──> open ──> fixed ──> open (reopened)
                  └────> retracted ──> open (reopened)
 
+Whether its CVE is known to be exploited may change at any time while it is open (`follow_known_exploited`).
+
 `fixed`: an affected version is gone from the inventory. `retracted`: the same versions are still there, but the CVE was
 rejected or its data no longer matches, so nothing was fixed. A failed or cancelled run records nothing.
 """
@@ -11,20 +13,23 @@ import datetime as dt
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from packageurl import PackageURL
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared import database
 from shared.matching.component import Component
 from shared.models.base import Document
+from shared.models.enrichment import EnrichmentSource, KnownExploited, Source, known_exploited
 from shared.models.finding import Finding, FindingEvent, FindingStatus, Severity
 
 _KEY_LENGTH = 400
+
+_Row = sa.Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,76 +87,129 @@ def _cpe_key(cpes: Iterable[str]) -> str | None:
 
 def record(session: Session, recording: Recording, observed: Iterable[Observed]) -> Document:
     """Bring the asset's findings to what a completed run observed; the counts of what is open, new and gone."""
-    now = database.now(session)
-    standing = {
-        (row.component_key, row.cve_id): row
-        for row in session.execute(
-            sa.select(
-                Finding.id,
-                Finding.component_key,
-                Finding.cve_id,
-                Finding.component_version,
-                Finding.status,
-                Finding.certainty,
-                Finding.severity,
-                Finding.score,
-                Finding.kev,
-                Finding.evidence,
-            ).where(Finding.asset_id == recording.asset_id)
-        )
-    }
-    inserts: list[dict[str, Any]] = []
-    updates: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
+    catalogue = _hold_catalogue(session)
+    standing = _standing(session, recording.asset_id)
+    changes = _Changes(recording, database.now(session))
     for each in observed:
-        counts["findings"] += 1
-        counts[each.severity] += 1
-        row = standing.pop((each.component_key, each.cve_id), None)
+        if each.cve_id in catalogue:  # since it was matched, perhaps
+            each = replace(each, kev=True)  # noqa: PLW2901
+        changes.observe(standing.pop((each.component_key, each.cve_id), None), each)
+    for row in standing.values():
+        if row.status == FindingStatus.OPEN:
+            changes.miss(row)
+    changes.write(session)
+    names = ("findings", "new", "reopened", "fixed", "retracted", *Severity)
+    return {name: changes.counts[name] for name in names}
+
+
+def follow_known_exploited(session: Session) -> Document:
+    """Bring `kev` of every open finding to what is known now, with an event in its history; how many changed each way.
+
+    For whoever has changed CISA's catalogue, in the same transaction, with its `EnrichmentSource` locked. This is the place
+    where a standing finding becomes known to be exploited: whoever is to hear of it is told from here.
+    """
+    now = database.now(session)
+    known = Finding.cve_id.in_(known_exploited())
+    added = _turn(session, sa.and_(~Finding.kev, known), kev=True)
+    withdrawn = _turn(session, sa.and_(Finding.kev, ~known), kev=False)
+    events = [_event(each, now, "known_exploited") for each in added]
+    events += [_event(each, now, "kev_withdrawn") for each in withdrawn]
+    if events:
+        session.execute(sa.insert(FindingEvent), events)
+    return {"findings_exploited": len(added), "findings_withdrawn": len(withdrawn)}
+
+
+def _turn(session: Session, which: sa.ColumnElement[bool], *, kev: bool) -> Collection[uuid.UUID]:
+    turned = sa.update(Finding).where(Finding.status == FindingStatus.OPEN, which)
+    turned = turned.values(kev=kev).execution_options(synchronize_session=False)
+    return session.scalars(turned.returning(Finding.id)).all()
+
+
+def _hold_catalogue(session: Session) -> frozenset[str]:
+    """The CVEs in CISA's catalogue, which stays as it is until this transaction ends.
+
+    A new catalogue marks the findings that it sees. One that was committed while a run's findings are being written
+    would not see them, and they would not know of it.
+    """
+    source = sa.select(EnrichmentSource.name).where(EnrichmentSource.name == Source.KEV)
+    session.execute(source.with_for_update(read=True))
+    return frozenset(session.scalars(sa.select(KnownExploited.cve_id)))
+
+
+def _standing(session: Session, asset_id: uuid.UUID) -> dict[tuple[str, str], _Row]:
+    """What is known of the asset's findings, by component key and CVE id."""
+    columns: tuple[InstrumentedAttribute[Any], ...] = (
+        Finding.id,
+        Finding.component_key,
+        Finding.cve_id,
+        Finding.component_version,
+        Finding.status,
+        Finding.certainty,
+        Finding.severity,
+        Finding.score,
+        Finding.kev,
+        Finding.evidence,
+    )
+    rows = session.execute(sa.select(*columns).where(Finding.asset_id == asset_id))
+    return {(row.component_key, row.cve_id): row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What a recording changes, collected row by row and written at once."""
+
+    recording: Recording
+    now: dt.datetime
+    inserts: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def observe(self, row: _Row | None, each: Observed) -> None:
+        """The run saw `each`, of which `row` is known so far."""
+        self.counts["findings"] += 1
+        self.counts[each.severity] += 1
         if row is None:
-            inserts.append(_new_row(each, recording, now))
-            events.append(_event(inserts[-1]["id"], now, "opened", recording.run_id))
-            continue
+            self.inserts.append(_new_row(each, self.recording, self.now))
+            self._tell(self.inserts[-1]["id"], "opened")
+            self.counts["new"] += 1
+            return
         changes = _changes(row, each)
         if row.status != FindingStatus.OPEN:
             changes |= {"status": FindingStatus.OPEN, "fixed_at": None}
-            events.append(_event(row.id, now, "reopened", recording.run_id))
-            counts["reopened"] += 1
+            self._tell(row.id, "reopened")
+            self.counts["reopened"] += 1
         if changes:
-            updates.append({"id": row.id, "snapshot": recording.snapshot, **changes})
-    for row in standing.values():
-        if row.status == FindingStatus.OPEN:
-            status = _gone_status(row, recording)
-            counts[status] += 1
-            updates.append({"id": row.id, "status": status, "fixed_at": now if status == "fixed" else None})
-            events.append(_event(row.id, now, status.value, recording.run_id))
-    _write(session, inserts, updates, events)
-    session.execute(
-        sa.update(Finding)
-        .where(Finding.asset_id == recording.asset_id, Finding.status == FindingStatus.OPEN)
-        .values(last_run_id=recording.run_id, last_seen_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    counts["new"] = len(inserts)
-    names = ("findings", "new", "reopened", "fixed", "retracted", *Severity)
-    return {name: counts[name] for name in names}
+            self.updates.append({"id": row.id, "snapshot": self.recording.snapshot, **changes})
 
+    def miss(self, row: _Row) -> None:
+        """The run did not see an open finding."""
+        status = _gone_status(row, self.recording)
+        fixed_at = self.now if status == FindingStatus.FIXED else None
+        self.counts[status] += 1
+        self.updates.append({"id": row.id, "status": status, "fixed_at": fixed_at})
+        self._tell(row.id, status.value)
 
-def _write(
-    session: Session,
-    inserts: list[dict[str, Any]],
-    updates: list[dict[str, Any]],
-    events: list[dict[str, Any]],
-) -> None:
-    if inserts:
-        session.execute(sa.insert(Finding), inserts)
-    by_columns: dict[frozenset[str], list[dict[str, Any]]] = {}
-    for update in updates:  # an executemany needs rows of one shape
-        by_columns.setdefault(frozenset(update), []).append(update)
-    for rows in by_columns.values():
-        session.execute(sa.update(Finding), rows)
-    if events:
-        session.execute(sa.insert(FindingEvent), events)
+    def write(self, session: Session) -> None:
+        """Write it all, and that every finding which is open now was seen by this run."""
+        if self.inserts:
+            session.execute(sa.insert(Finding), self.inserts)
+        by_columns: dict[frozenset[str], list[dict[str, Any]]] = {}
+        for update in self.updates:  # an executemany needs rows of one shape
+            by_columns.setdefault(frozenset(update), []).append(update)
+        for rows in by_columns.values():
+            session.execute(sa.update(Finding), rows)
+        if self.events:
+            session.execute(sa.insert(FindingEvent), self.events)
+        session.execute(
+            sa.update(Finding)
+            .where(Finding.asset_id == self.recording.asset_id, Finding.status == FindingStatus.OPEN)
+            .values(last_run_id=self.recording.run_id, last_seen_at=self.now)
+            .execution_options(synchronize_session=False)
+        )
+
+    def _tell(self, finding_id: uuid.UUID, kind: str) -> None:
+        self.events.append(_event(finding_id, self.now, kind, self.recording.run_id))
 
 
 def _new_row(each: Observed, recording: Recording, now: dt.datetime) -> dict[str, Any]:
@@ -176,7 +234,7 @@ def _new_row(each: Observed, recording: Recording, now: dt.datetime) -> dict[str
     }
 
 
-def _changes(row: sa.Row[*tuple[Any, ...]], each: Observed) -> dict[str, Any]:
+def _changes(row: _Row, each: Observed) -> dict[str, Any]:
     seen = {
         "component_version": _joined(each.versions),
         "certainty": each.certainty,
@@ -188,7 +246,7 @@ def _changes(row: sa.Row[*tuple[Any, ...]], each: Observed) -> dict[str, Any]:
     return {name: value for name, value in seen.items() if getattr(row, name) != value}
 
 
-def _gone_status(row: sa.Row[*tuple[Any, ...]], recording: Recording) -> FindingStatus:
+def _gone_status(row: _Row, recording: Recording) -> FindingStatus:
     present = recording.present.get(row.component_key)
     affected = frozenset(row.component_version.split(", ")) if row.component_version else frozenset({""})
     if present is not None and affected <= present:
@@ -200,5 +258,7 @@ def _joined(versions: frozenset[str]) -> str | None:
     return ", ".join(sorted(versions)) or None
 
 
-def _event(finding_id: uuid.UUID, now: dt.datetime, kind: str, run_id: uuid.UUID) -> dict[str, Any]:
+def _event(
+    finding_id: uuid.UUID, now: dt.datetime, kind: str, run_id: uuid.UUID | None = None
+) -> dict[str, Any]:
     return {"finding_id": finding_id, "at": now, "kind": kind, "run_id": run_id}

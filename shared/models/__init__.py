@@ -3,6 +3,7 @@
 from shared.models import (
     asset,
     coverage,
+    enrichment,
     finding,
     idempotency,
     mirror,
@@ -16,6 +17,7 @@ from shared.models import (
 __all__ = [
     "asset",
     "coverage",
+    "enrichment",
     "finding",
     "idempotency",
     "mirror",

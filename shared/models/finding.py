@@ -3,12 +3,16 @@
 import datetime as dt
 import enum
 import uuid
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.models.asset import Asset
 from shared.models.base import Base, Document, enum_column
+
+if TYPE_CHECKING:
+    from shared.models.enrichment import EpssScore
 
 
 class FindingStatus(enum.StrEnum):
@@ -76,7 +80,7 @@ class Finding(Base):
     severity: Mapped[Severity] = mapped_column(enum_column(Severity))
     score: Mapped[float | None]
     kev: Mapped[bool]
-    """Whether CISA lists the CVE as known to be exploited."""
+    """Whether the CVE is known to be exploited (`shared.models.enrichment.is_known_exploited`)."""
     evidence: Mapped[list[Document]]
     """One per affected occurrence of the component, the surest first."""
     snapshot: Mapped[int]
@@ -95,6 +99,13 @@ class Finding(Base):
     version: Mapped[int] = mapped_column(default=1)
     """Grows with every triage; the ETag."""
     asset: Mapped[Asset] = relationship()
+    epss: Mapped["EpssScore | None"] = relationship(
+        secondary="vulnerability",
+        primaryjoin="Finding.cve_id == Vulnerability.cve_id",
+        secondaryjoin="foreign(EpssScore.vulnerability_id) == Vulnerability.id",
+        viewonly=True,
+        uselist=False,
+    )
     events: Mapped[list["FindingEvent"]] = relationship(
         order_by="FindingEvent.id", passive_deletes=True, cascade="all, delete-orphan"
     )
@@ -109,7 +120,7 @@ class FindingEvent(Base):
     finding_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("finding.id", ondelete="CASCADE"), index=True)
     at: Mapped[dt.datetime]
     kind: Mapped[str] = mapped_column(sa.String(16))
-    """`opened`, `fixed`, `reopened`, `retracted` or `triaged`."""
+    """`opened`, `fixed`, `reopened`, `retracted`, `triaged`, `known_exploited` or `kev_withdrawn`."""
     run_id: Mapped[uuid.UUID | None]
     user_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     detail: Mapped[Document | None]

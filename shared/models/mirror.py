@@ -15,12 +15,16 @@ import re
 import sys
 import uuid
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.models.base import Base, Document, enum_column
 from shared.models.finding import Severity
+
+if TYPE_CHECKING:
+    from shared.models.enrichment import EpssScore, KnownExploited
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit key; on SQLite an INTEGER, so that a primary key of this type is the row id itself."""
@@ -112,7 +116,10 @@ class Vulnerability(Base):
     cvss_version: Mapped[str | None]
     cvss_vector: Mapped[str | None]
     kev_added: Mapped[dt.date | None]
-    """When CISA added it to the catalogue of known exploited vulnerabilities."""
+    """When CISA added it to the catalogue of known exploited vulnerabilities, as the record has it.
+
+    The record is not alone: `shared.models.enrichment.is_known_exploited`.
+    """
     kev_due: Mapped[dt.date | None]
     kev_name: Mapped[str | None]
     kev_action: Mapped[str | None]
@@ -126,6 +133,13 @@ class Vulnerability(Base):
     """The configurations, encoded by `shared.matching.configurations`; None when there are none."""
     description: Mapped[str] = mapped_column(sa.Text)
     """In English."""
+    listed: Mapped["KnownExploited | None"] = relationship(
+        primaryjoin="foreign(KnownExploited.cve_id) == Vulnerability.cve_id", viewonly=True, uselist=False
+    )
+    """CISA's own entry."""
+    epss: Mapped["EpssScore | None"] = relationship(
+        primaryjoin="foreign(EpssScore.vulnerability_id) == Vulnerability.id", viewonly=True, uselist=False
+    )
 
 
 class VulnerabilityRecord(Base):

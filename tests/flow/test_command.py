@@ -33,7 +33,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     clean = {
         k: v for k, v in os.environ.items() if not k.startswith(("VEDETTE_", "DATABASE_", "REDIS_", "NVD_"))
     }
-    clean |= {"NVD_API_URL": "off", "NVD_FEED_URL": "off"}
+    clean |= {"NVD_API_URL": "off", "NVD_FEED_URL": "off", "KEV_URL": "off", "EPSS_URL": "off"}
     return {**clean, "VEDETTE_DATA_DIR": str(folder / "data"), "VEDETTE_PORT": str(port)}
 
 

@@ -47,6 +47,8 @@ class Installed:
             "PATH": os.environ["PATH"],
             "NVD_API_URL": "off",
             "NVD_FEED_URL": "off",
+            "KEV_URL": "off",
+            "EPSS_URL": "off",
             "DATABASE_URL": f"sqlite:///{folder / 'vedette.sqlite3'}",
             "REDIS_URL": redis_url,
             "VEDETTE_DATA_DIR": str(folder),

@@ -6,9 +6,11 @@ import sqlalchemy as sa
 
 from shared import database
 from shared.lifecycle import task as lifecycle
+from shared.models.enrichment import EnrichmentSource, Source
 from shared.models.idempotency import IdempotentAnswer
 from shared.models.scan import Run, RunStatus, Scan
 from shared.models.task import Task, TaskState
+from shared.tasks import SYNC_EPSS, SYNC_KEV
 from tests.builders import add_run, add_scan, add_user, ago, ask_for, at_once, change, claim, claimed, read
 from worker_service import sweeper
 from worker_service.sweeper import Sweeper
@@ -218,3 +220,29 @@ def test_no_more_rows_at_a_time_than_a_batch(sessions, monkeypatch, sweep):
     assert sorted(read(sessions, task.id).losses for task in tasks) == [0, 1, 1]
     sweep()
     assert [read(sessions, task.id).losses for task in tasks] == [1, 1, 1]
+
+
+def test_a_source_that_was_never_read_is_asked_for_once(sessions, rung):
+    sweeper = Sweeper(sessions, lambda _queue: 9, sources=tuple(Source))
+    sweeper.sweep()
+    sweeper.sweep()
+    with database.reading(sessions) as session:
+        asked = session.scalars(sa.select(Task)).all()
+    assert sorted(task.name for task in asked) == [SYNC_EPSS, SYNC_KEV]
+    assert {ring.task_id for ring in rung} == {task.id for task in asked}
+    now = ago(sessions)
+    for task in asked:
+        change(sessions, task.id, state=TaskState.FAILURE, ended_at=now)
+    with database.transaction(sessions) as session:
+        tried = EnrichmentSource(name=Source.KEV, url="", last_attempt_at=now, last_error="It is away.")
+        session.add(tried)
+    sweeper.sweep()
+    with database.reading(sessions) as session:
+        waiting = session.scalars(sa.select(Task.name).where(Task.ended_at.is_(None))).all()
+    assert waiting == [SYNC_EPSS]
+
+
+def test_a_source_that_is_switched_off_is_not_asked_for(sessions, sweep):
+    sweep()
+    with database.reading(sessions) as session:
+        assert session.scalars(sa.select(Task)).all() == []

@@ -1,6 +1,5 @@
 """What the steps of one mirroring task share: its work, its sources, its row in `sync`."""
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,20 +10,18 @@ from sqlalchemy.orm import Session
 
 from shared import database, doorbell
 from shared.models.mirror import Sync, SyncKind, SyncState
+from shared.settings import OFF
 from worker_service.clients.allowance import WITH_KEY, WITHOUT_KEY, Allowance, Limit
 from worker_service.clients.http import Caller, Patience, Troubles
 from worker_service.clients.nvd_api import PAGE_SIZE, NvdApi
 from worker_service.clients.nvd_feed_files import NvdFeedFiles
+from worker_service.tasks import SLICE
 
 if TYPE_CHECKING:
     from worker_service.tasks import Work
 
 FIRST_YEAR = 2002
 """Of the NVD's oldest feed, which holds the years before as well."""
-OFF = "off"
-"""As an address: this source is not to be asked."""
-SLICE = 0.25
-"""Seconds after which a wait looks whether the task was cancelled."""
 REDIS_SECONDS = 0.5
 
 
@@ -37,6 +34,7 @@ class Tuning:
     limit: Limit | None = None
     """None: the NVD's own, by whether there is a key."""
     slice: float = SLICE
+    """Seconds after which a wait looks whether the task was cancelled."""
     first_year: int = FIRST_YEAR
 
 
@@ -111,14 +109,4 @@ def _feeds(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdFeedFiles | N
 
 
 def _caller(party: str, work: "Work", troubles: Troubles, tuning: Tuning) -> Caller:
-    def pause(seconds: float) -> None:
-        """Wait, in slices between which a cancel is noticed."""
-        until = time.monotonic() + seconds
-        while True:
-            work.raise_if_cancelled()
-            left = until - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, tuning.slice))
-
-    return Caller(party, pause, troubles, tuning.patience)
+    return Caller(party, lambda seconds: work.pause(seconds, tuning.slice), troubles, tuning.patience)
