@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared.matching import identity
+from shared.matching.certainty import Certainty
 from shared.matching.component import Component
 from shared.models import asset as models
 
@@ -19,12 +20,30 @@ def load(session: Session, asset_id: uuid.UUID, sources: Iterable[models.Invento
     """The components of some sources, in the order of their documents."""
     table = models.Component
     rows = session.execute(
-        sa.select(table.name, table.version, table.purl, table.cpes)
+        sa.select(
+            table.name,
+            table.version,
+            table.purl,
+            table.cpes,
+            table.at_most,
+            table.because,
+            table.host,
+            table.port,
+        )
         .where(table.asset_id == asset_id, table.source.in_(list(sources)))
         .order_by(table.source, table.position)
     )
     return [
-        Component(name=row.name, version=row.version or "", purl=row.purl, cpes=tuple(row.cpes))
+        Component(
+            name=row.name,
+            version=row.version or "",
+            purl=row.purl,
+            cpes=tuple(row.cpes),
+            at_most=row.at_most or Certainty.CONFIRMED,
+            because=row.because or "",
+            host=row.host or "",
+            port=row.port or "",
+        )
         for row in rows
     ]
 
@@ -35,7 +54,10 @@ def replace(
     source: models.InventorySource,
     components: Sequence[dict[str, Any]],
 ) -> None:
-    """Put `components` (`{name, version, vendor, type, purl, cpes}`) in the place of what the source had before."""
+    """Put `components` in the place of what the source had before.
+
+    Each is `{name, version, vendor, type, purl, cpes}`; of a network scan also `{host, port, at_most, because}`.
+    """
     table = models.Component
     session.execute(sa.delete(table).where(table.asset_id == asset_id, table.source == source))
     rows = [

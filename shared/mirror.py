@@ -96,8 +96,36 @@ def match(
 ) -> MatchResult:
     """Match an asset's whole set of components; in a reading transaction, which is one consistent snapshot.
 
-    `on_progress` is told how many candidates of how many have been evaluated; what it raises ends the match.
+    The components of each host of a network, and those of the asset itself, are matched apart: what runs on one host says
+    nothing about another's platform. `on_progress` is told how many candidates of how many have been evaluated, or of
+    several hosts how many are done; what it raises ends the match.
     """
+    hosts: dict[str, list[int]] = {}
+    for index, component in enumerate(components):
+        hosts.setdefault(component.host, []).append(index)
+    if len(hosts) <= 1:
+        return _match_together(session, components, on_progress)
+    found: list[matching.Match] = []
+    details: dict[int, Details] = {}
+    criteria = candidates = 0
+    for done, indexes in enumerate(hosts.values(), 1):
+        result = _match_together(session, [components[index] for index in indexes], None)
+        found += (
+            msgspec.structs.replace(each.found, component=indexes[each.component]) for each in result.matches
+        )
+        details |= result.details
+        criteria += result.criteria
+        candidates += result.candidates
+        if on_progress is not None:
+            on_progress(done, len(hosts))
+    found.sort(key=lambda each: (each.component, each.vulnerability_id))
+    return MatchResult(list(map(Match, found)), details, snapshot(session), criteria, candidates)
+
+
+def _match_together(
+    session: Session, components: Sequence[Component], on_progress: Progress | None
+) -> MatchResult:
+    """Match the components of one host, or of what is no network."""
     inventory = Inventory(components)
     criteria = _criteria(session, inventory.lookup_keys())
     hits = compare_criteria(inventory, criteria)

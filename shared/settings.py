@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.destinations import Destinations
 from shared.errors import Invalid
+from shared.targets import Limits, parse_allowance
 
 NVD_API = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 NVD_FEEDS = "https://nvd.nist.gov/feeds/json/cve/2.0"
@@ -100,6 +101,12 @@ class Settings(BaseSettings):
     """Its password."""
     smtp_from: str = Field("", validation_alias="SMTP_FROM")
     """The sender's address, `name@domain` or `Name <name@domain>`; needed once there is an SMTP_HOST."""
+    scan_allowed_targets: str = Field("127.0.0.0/8,::1/128", validation_alias="VEDETTE_SCAN_ALLOWED_TARGETS")
+    """Addresses and CIDR blocks, separated by commas: what network scans may be pointed at."""
+    scan_max_addresses: int = Field(4096, ge=1, le=65_536, validation_alias="VEDETTE_SCAN_MAX_ADDRESSES")
+    """How many addresses one network scan may have."""
+    scan_seconds: int = Field(2700, ge=1, le=3300, validation_alias="VEDETTE_SCAN_SECONDS")
+    """How long nmap may take for one network scan; hosts that are done by then count."""
     log_format: str = Field("json", pattern="^(json|text)$", validation_alias="VEDETTE_LOG_FORMAT")
     """`json` for machines, `text` for people."""
 
@@ -126,6 +133,12 @@ class Settings(BaseSettings):
         keys = value.get_secret_value().split(",") if value else []
         if any(len(key.strip()) < 32 for key in keys):
             raise ValueError("each key must have at least 32 characters")
+        return value
+
+    @field_validator("scan_allowed_targets")
+    @classmethod
+    def _check_allowance(cls, value: str) -> str:
+        parse_allowance(value)
         return value
 
     @model_validator(mode="before")
@@ -161,6 +174,11 @@ class Settings(BaseSettings):
     def scans_at_once(self) -> int:
         """Scans that each worker process works on at once."""
         return self.scan_concurrency or max(1, self.worker_threads // 2)
+
+    @property
+    def scan_limits(self) -> Limits:
+        """What one network scan may be pointed at."""
+        return Limits(parse_allowance(self.scan_allowed_targets), self.scan_max_addresses)
 
     def make_data_dir(self) -> Path:
         """The data directory, made when missing; only its owner may look into it, since findings and tokens lie there."""

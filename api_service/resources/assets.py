@@ -1,6 +1,7 @@
 """Assets and their inventory."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, BinaryIO, cast
 
 from flask import Response, request
@@ -18,14 +19,17 @@ from api_service.schemas.assets import (
     AssetSchema,
     ComponentQuery,
     ComponentSchema,
+    HostSchema,
     InventoryInput,
     InventoryReadSchema,
+    NmapReadSchema,
     SbomReadSchema,
 )
+from api_service.schemas.base import PageQuery
 from api_service.services import assets, documents
 from shared import database
 from shared.errors import Conflict
-from shared.models.asset import Asset, Component
+from shared.models.asset import Asset, Component, Host
 from shared.models.user import Role
 
 blueprint = Blueprint("assets", "What is watched, and what it consists of.")
@@ -94,7 +98,43 @@ _SBOM_BODY = {
         },
     },
 }
-_SBOM_ERRORS = {status: f"Problem{status}" for status in (400, 413, 415, 422)}
+NMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/octet-stream")
+"""What a report of nmap may be sent as."""
+_NMAP_EXAMPLE = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE nmaprun>
+<nmaprun scanner="nmap" args="nmap -sV -oX - 127.0.0.2" version="7.95" xmloutputversion="1.05">
+  <scaninfo type="connect" protocol="tcp" numservices="2" services="22,80"/>
+  <host>
+    <status state="up" reason="conn-refused"/>
+    <address addr="127.0.0.2" addrtype="ipv4"/>
+    <ports>
+      <port protocol="tcp" portid="22">
+        <state state="open" reason="syn-ack"/>
+        <service name="ssh" product="OpenSSH" version="9.6p1" method="probed" conf="10">
+          <cpe>cpe:/a:openbsd:openssh:9.6p1</cpe>
+        </service>
+      </port>
+      <port protocol="tcp" portid="80"><state state="closed" reason="conn-refused"/></port>
+    </ports>
+  </host>
+  <runstats><finished exit="success"/></runstats>
+</nmaprun>
+"""
+_NMAP_BODY = {
+    "required": True,
+    "description": "The report as it is, or packed with gzip, sent as "
+    + ", ".join(f"`{name}`" for name in NMAP_TYPES)
+    + ".",
+    "content": {
+        "application/xml": {"schema": {"type": "string"}, "example": _NMAP_EXAMPLE},
+        "application/octet-stream": {
+            "schema": {"type": "string", "format": "binary"},
+            "example": _NMAP_EXAMPLE,
+        },
+    },
+}
+_DOCUMENT_ERRORS = {status: f"Problem{status}" for status in (400, 413, 415, 422)}
 
 
 @blueprint.operation("POST", "/assets", role=Role.ANALYST, raises=(Conflict,), idempotent=True)
@@ -153,7 +193,7 @@ def delete_asset(asset_id: uuid.UUID) -> None:
 
 @blueprint.operation("PUT", "/assets/<uuid:asset_id>/sbom", role=Role.ANALYST, body_limit=None)
 @blueprint.response(200, SbomReadSchema)
-@blueprint.doc(requestBody=_SBOM_BODY, responses=_SBOM_ERRORS)
+@blueprint.doc(requestBody=_SBOM_BODY, responses=_DOCUMENT_ERRORS)
 def put_sbom(asset_id: uuid.UUID) -> dict[str, Any]:
     """Put an asset's SBOM.
 
@@ -161,7 +201,7 @@ def put_sbom(asset_id: uuid.UUID) -> dict[str, Any]:
     components take the place of those of the former SBOM. A document that cannot be read answers where and why under
     `errors`, and changes nothing.
     """
-    stream = _sbom_stream()
+    stream = _document_stream(SBOM_TYPES)
     with database.reading(sessions()) as session:
         assets.get_asset(session, asset_id)  # before the work of reading
     document, sha256 = documents.read(stream, settings().max_document_bytes)
@@ -176,14 +216,57 @@ def put_sbom(asset_id: uuid.UUID) -> dict[str, Any]:
     }
 
 
-def _sbom_stream() -> BinaryIO:
+def _document_stream(types: Sequence[str]) -> BinaryIO:
     """The body, of which not more than the limit can be read."""
-    if request.mimetype and request.mimetype not in SBOM_TYPES:
-        raise UnsupportedMediaType(f"Send the SBOM as one of {', '.join(SBOM_TYPES)}.")
+    if request.mimetype and request.mimetype not in types:
+        raise UnsupportedMediaType(f"Send it as one of {', '.join(types)}.")
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType("Send the SBOM plain or packed with gzip.")
+        raise UnsupportedMediaType("Send it plain or packed with gzip.")
     return cast(BinaryIO, request.stream)
+
+
+@blueprint.operation("PUT", "/assets/<uuid:asset_id>/nmap", role=Role.ANALYST, body_limit=None)
+@blueprint.response(200, NmapReadSchema)
+@blueprint.doc(requestBody=_NMAP_BODY, responses=_DOCUMENT_ERRORS)
+def put_nmap(asset_id: uuid.UUID) -> dict[str, Any]:
+    """Put a report of nmap.
+
+    The XML of `nmap -sV -oX`, finished. What it observed takes the place of what was known of the same hosts and ports; a
+    scan matches it, of the scanner `network` one without targets. A report that cannot be read answers where and why under
+    `errors`, and changes nothing.
+    """
+    stream = _document_stream(NMAP_TYPES)
+    with database.reading(sessions()) as session:
+        assets.get_asset(session, asset_id)  # before the work of reading
+    report = documents.read_nmap(stream, settings().max_document_bytes)
+    with database.transaction(sessions()) as session:
+        seen, components = assets.put_nmap(session, asset_id, report)
+    return {"nmap_version": report.version, "components": components, "network": seen.document()}
+
+
+@blueprint.operation("GET", "/assets/<uuid:asset_id>/hosts", role=Role.VIEWER)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.page(HostSchema)
+def list_hosts(query: dict[str, Any], asset_id: uuid.UUID) -> Page[Host]:
+    """List a network's hosts.
+
+    With their ports, those that answered last first.
+    """
+    with database.reading(sessions()) as session:
+        return assets.list_hosts(session, asset_id, **query)
+
+
+@blueprint.operation("DELETE", "/assets/<uuid:asset_id>/hosts/<address>", role=Role.ANALYST)
+@blueprint.response(204)
+def forget_host(asset_id: uuid.UUID, address: str) -> None:
+    """Forget a host.
+
+    One that is gone for good: a host that only does not answer keeps its components, and so its findings. They close with
+    the next run.
+    """
+    with database.transaction(sessions()) as session:
+        assets.forget_host(session, asset_id, address)
 
 
 @blueprint.operation("PUT", "/assets/<uuid:asset_id>/inventory", role=Role.ANALYST, body_limit=None)

@@ -7,12 +7,13 @@ from flask import Response, request
 
 from api_service.auth import principal
 from api_service.blueprint import PREFIX, Blueprint
-from api_service.context import parts, sessions
+from api_service.context import parts, sessions, settings
 from api_service.idempotency import Answer, once
 from api_service.paging import Page
 from api_service.resources import scan_events
 from api_service.schemas.base import PageQuery
 from api_service.schemas.scans import (
+    SCAN_EXAMPLES,
     STATUS_EVENT,
     CancelledSchema,
     RunSchema,
@@ -37,14 +38,20 @@ SCAN = f"{SCANS}/<uuid:scan_id>"
 
 
 @blueprint.operation("POST", SCANS, role=Role.ANALYST, idempotent=True)
-@blueprint.arguments(ScanCreate)
+@blueprint.arguments(ScanCreate, examples=SCAN_EXAMPLES)
 @blueprint.response(201, ScanSchema, headers={"Location": "LOCATION"})
 def create_scan(body: dict[str, Any]) -> Response:
-    """Define a scan."""
+    """Define a scan.
+
+    A network scan's addresses must lie within `VEDETTE_SCAN_ALLOWED_TARGETS`; host names are looked up, and their addresses
+    checked, whenever it runs.
+    """
     with database.transaction(sessions()) as session:
 
         def act() -> Answer:
-            scan = scans.create_scan(session, **body, created_by=principal().user_id)
+            scan = scans.create_scan(
+                session, **body, limits=settings().scan_limits, created_by=principal().user_id
+            )
             return Answer(ScanSchema().dump(scan), 201, f"{PREFIX}{SCANS}/{scan.id}")
 
         return once(session, act)
@@ -79,7 +86,7 @@ def change_scan(body: dict[str, Any], scan_id: uuid.UUID) -> Scan:
     A run that is under way goes on as it began. The asset stays: findings belong to it.
     """
     with database.transaction(sessions()) as session:
-        return scans.change_scan(session, scan_id, body)
+        return scans.change_scan(session, scan_id, body, settings().scan_limits)
 
 
 @blueprint.operation("DELETE", SCAN, role=Role.ANALYST, raises=(Conflict,))

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from api_service.schemas.base import EXAMPLE_TIME, Input, Output, PageQuery, identifier, moment, not_blank
 from api_service.schemas.components import ComponentList
+from api_service.schemas.scans import EXAMPLE_NETWORK
 from shared.models.asset import AssetKind, Criticality, InventorySource
 from shared.sbom import Format
 
@@ -48,6 +49,25 @@ def _criticality(**kwargs: Any) -> fields.Enum:
         by_value=fields.String,
         metadata={"description": "What its loss would mean.", "example": "high"},
         **kwargs,
+    )
+
+
+def _host() -> fields.String:
+    return fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The address of the host on which a network scan found it.",
+            "example": None,
+        },
+    )
+
+
+def _port() -> fields.String:
+    return fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Where it answers there, such as `22/tcp`.", "example": None},
     )
 
 
@@ -171,6 +191,71 @@ class InventoryReadSchema(Output):
     )
 
 
+class NmapReadSchema(Output):
+    """How a report of nmap was read."""
+
+    nmap_version = fields.String(
+        required=True, metadata={"description": "The version of nmap that wrote it.", "example": "7.95"}
+    )
+    components = fields.Integer(
+        required=True,
+        metadata={"description": "How many components the asset's network has now.", "example": 7},
+    )
+    network = fields.Dict(
+        required=True,
+        metadata={
+            "description": "What it changed: hosts `up`, `down` and `unfinished`, ports `opened` and `closed`, and the first "
+            "1,000 of each by name.",
+            "example": EXAMPLE_NETWORK,
+        },
+    )
+
+
+class PortSchema(Output):
+    """A port that is or was open."""
+
+    port = fields.String(required=True, metadata={"description": "Number and protocol.", "example": "22/tcp"})
+    service = fields.String(
+        required=True, allow_none=True, metadata={"description": "The protocol it speaks.", "example": "ssh"}
+    )
+    banner = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What it says of itself.", "example": "OpenSSH 9.6p1 (protocol 2.0)"},
+    )
+    open = fields.Boolean(
+        required=True, metadata={"description": "Whether it was open when last seen.", "example": True}
+    )
+    opened_at = fields.String(
+        required=True,
+        metadata={"description": "When a scan first found it open.", "example": EXAMPLE_TIME},
+    )
+    closed_at = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When a scan found it closed.", "example": None},
+    )
+
+
+class HostSchema(Output):
+    """A host of a network."""
+
+    address = fields.String(
+        required=True,
+        metadata={"description": "By which it is known from scan to scan.", "example": "127.0.0.2"},
+    )
+    names = fields.List(
+        fields.String(), required=True, metadata={"description": "Its names.", "example": ["db.example.org"]}
+    )
+    ports = fields.List(
+        fields.Nested(PortSchema),
+        required=True,
+        metadata={"description": "Its ports that are or were open."},
+    )
+    first_seen_at = moment("When it first answered.", required=True)
+    last_seen_at = moment("When it last answered.", required=True)
+
+
 class ComponentQuery(PageQuery):
     """Which components."""
 
@@ -224,3 +309,5 @@ class ComponentSchema(Output):
             "example": ["cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*"],
         },
     )
+    host = _host()
+    port = _port()

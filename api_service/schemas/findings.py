@@ -41,6 +41,10 @@ class FindingQuery(PageQuery):
     certainty = fields.String(
         validate=validate.OneOf(CERTAINTIES), metadata={"description": "Only of this certainty."}
     )
+    host = fields.String(
+        validate=validate.Length(1, 64),
+        metadata={"description": "Only on the host of a network with exactly this address."},
+    )
 
     @ma.post_load
     def _upper(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -89,6 +93,19 @@ class FindingSchema(Output):
 
     id = identifier(required=True)
     asset_id = identifier("The asset.", required=True)
+    host = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The address of the host it is on, when a network scan found the component.",
+            "example": None,
+        },
+    )
+    port = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Where the component answers there, such as `22/tcp`.", "example": None},
+    )
     component_name = fields.String(
         required=True, metadata={"description": "The component.", "example": "openssl"}
     )

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from api_service.schemas.base import (
     EXAMPLE_ID,
+    Flag,
     Input,
     Output,
     PageQuery,
@@ -16,9 +17,23 @@ from api_service.schemas.base import (
 )
 from shared.models.scan import RunStatus, ScannerKind, Trigger
 from shared.models.task import TaskState
+from shared.nmap.options import MAX_TARGETS, Technique, Timing
+from shared.nmap.ports import MAX_TEXT as MAX_PORTS_TEXT
+from shared.targets import MAX_TEXT as MAX_TARGET_TEXT
 
 STATUSES = ["pending", *(status.value for status in RunStatus)]
 """A scan's status: its latest run's, `pending` before the first."""
+
+EXAMPLE_NETWORK = {
+    "up": 2,
+    "down": 1,
+    "unfinished": 0,
+    "opened": 1,
+    "closed": 0,
+    "reason": None,
+    "names": {"down": ["127.0.0.9"], "unfinished": [], "opened": ["127.0.0.2 22/tcp"], "closed": []},
+}
+"""What a network run looked at."""
 
 
 def _name(**kwargs: Any) -> fields.String:
@@ -34,21 +49,65 @@ def _scanner(**kwargs: Any) -> fields.Enum:
         ScannerKind,
         by_value=fields.String,
         metadata={
-            "description": "`sbom` scans the asset's document, `inventory` its list. Either way the whole inventory is "
-            "matched.",
+            "description": "`sbom` scans the asset's document, `inventory` its list, `network` what answers at the targets "
+            "in `options`. Whichever it is, the asset's whole inventory is matched.",
             "example": "sbom",
         },
         **kwargs,
     )
 
 
-def _options(**kwargs: Any) -> fields.Dict:
-    return fields.Dict(
-        keys=fields.String(),
+class NetworkOptions(Input):
+    """What a network scan looks at, and how."""
+
+    targets = fields.List(
+        fields.String(validate=validate.Length(1, MAX_TARGET_TEXT)),
+        validate=validate.Length(max=MAX_TARGETS),
         metadata={
-            "description": "Options of the scanner; `sbom` and `inventory` have none.",
-            "example": {},
+            "description": "Addresses, CIDR blocks, ranges (`192.0.2.10-20`) and host names, all within "
+            "`VEDETTE_SCAN_ALLOWED_TARGETS`. Without any, what was last put to `/assets/{id}/nmap` is matched again.",
+            "example": ["127.0.0.1"],
         },
+    )
+    ports = fields.String(
+        validate=validate.Length(1, MAX_PORTS_TEXT),
+        metadata={
+            "description": "`top-100` (the default), any `top-N` up to 1000, or a list such as `22,80,8000-8100`.",
+            "example": "top-100",
+        },
+    )
+    timing = fields.String(
+        validate=validate.OneOf(list(Timing)),
+        metadata={"description": "How fast; `normal` unless told otherwise.", "example": "normal"},
+    )
+    technique = fields.String(
+        validate=validate.OneOf(list(Technique)),
+        metadata={
+            "description": "`connect` (the default), or `syn` where the worker may use raw sockets.",
+            "example": "connect",
+        },
+    )
+    udp = Flag(
+        metadata={
+            "description": "Try the same ports by UDP as well, where the worker may use raw sockets.",
+            "example": False,
+        }
+    )
+    os = Flag(
+        metadata={
+            "description": "Guess the operating system, where the worker may use raw sockets.",
+            "example": False,
+        }
+    )
+    assume_up = Flag(
+        metadata={"description": "Look at hosts that give no sign of life, too.", "example": False}
+    )
+
+
+def _options(**kwargs: Any) -> fields.Nested:
+    return fields.Nested(
+        NetworkOptions,
+        metadata={"description": "Of the scanner `network`; the others take none.", "example": {}},
         **kwargs,
     )
 
@@ -87,6 +146,22 @@ class ScanCreate(Input):
         allow_none=True,
         metadata={"description": "When to run by itself; null for never."},
     )
+
+
+SCAN_EXAMPLES = {
+    "sbom": {"summary": "An SBOM, every Monday", "value": ScanCreate.example()},
+    "network": {
+        "summary": "A network, every Sunday night",
+        "value": {
+            "name": "office network, weekly",
+            "asset_id": EXAMPLE_ID,
+            "scanner": "network",
+            "options": {"targets": ["127.0.0.1"], "ports": "22,80,443"},
+            "schedule": {"cron": "0 3 * * 0", "timezone": "Europe/Berlin"},
+        },
+    },
+}
+"""What a scan to define may look like."""
 
 
 class ScanChange(Input):
@@ -135,7 +210,10 @@ class ScanSchema(Output):
     name = _name(required=True)
     asset_id = identifier("What it scans.", required=True)
     scanner = _scanner(required=True)
-    options = _options(required=True)
+    options = fields.Dict(
+        required=True,
+        metadata={"description": "Of the scanner `network`, as they were given.", "example": {}},
+    )
     schedule = fields.Nested(
         ScheduleSchema,
         required=True,
@@ -194,7 +272,10 @@ class TaskInfoSchema(Output):
     stage = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "`collecting`, `matching` or `recording`.", "example": "matching"},
+        metadata={
+            "description": "`collecting`, `scanning`, `matching` or `recording`.",
+            "example": "matching",
+        },
     )
     current = fields.Integer(
         required=True, allow_none=True, metadata={"description": "Done of this stage.", "example": 1200}
@@ -282,6 +363,16 @@ class RunSchema(Output):
                 "high": 9,
                 "critical": 2,
             },
+        },
+    )
+    network = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "What a completed run of the scanner `network` looked at: how many hosts were `up`, gave no sign "
+            "of life (`down`) or were not looked at to the end (`unfinished`, with the `reason`), how many ports `opened` and "
+            "`closed` since the last time, and the first 1,000 of each by name. null for other runs.",
+            "example": EXAMPLE_NETWORK,
         },
     )
     error = fields.String(

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from api_service.paging import Page, PageRequest, fetch
 from api_service.services import search
-from shared import database, inventory
+from shared import database, hosts, inventory
 from shared.errors import Conflict, NotFound
-from shared.models.asset import Asset, AssetKind, Component, Criticality, InventorySource
+from shared.models.asset import Asset, AssetKind, Component, Criticality, Host, InventorySource
 from shared.models.scan import OPEN_RUN, Run, Scan
+from shared.nmap.report import Report
 from shared.sbom import Document
 
 MAX_TYPE = 64
@@ -155,6 +156,32 @@ def put_inventory(session: Session, asset_id: uuid.UUID, components: Sequence[di
     ]
     inventory.replace(session, asset.id, InventorySource.INVENTORY, rows)
     asset.updated_at = database.now(session)
+
+
+def put_nmap(session: Session, asset_id: uuid.UUID, report: Report) -> tuple[hosts.Seen, int]:
+    """Bring the asset's hosts to what a report of nmap says; what it changed, and how many components there are now.
+
+    What the report did not look at, or what did not answer, stays. Raises NotFound.
+    """
+    asset = get_asset(session, asset_id, lock=True)
+    seen = hosts.record(session, asset.id, report)
+    asset.updated_at = database.now(session)
+    of_networks = (Component.asset_id == asset.id, Component.source == InventorySource.NETWORK)
+    return seen, session.scalar(sa.select(sa.func.count()).select_from(Component).where(*of_networks)) or 0
+
+
+def list_hosts(session: Session, asset_id: uuid.UUID, *, page: PageRequest) -> Page[Host]:
+    """The asset's hosts, those that were seen last first. Raises NotFound."""
+    get_asset(session, asset_id)
+    statement = sa.select(Host).where(Host.asset_id == asset_id)
+    return fetch(session, statement.order_by(Host.last_seen_at.desc(), Host.address), page)
+
+
+def forget_host(session: Session, asset_id: uuid.UUID, address: str) -> None:
+    """Remove a host that is gone for good, with its components. Raises NotFound."""
+    get_asset(session, asset_id, lock=True)
+    if not hosts.forget(session, asset_id, address):
+        raise NotFound("The asset has no such host.")
 
 
 def list_components(

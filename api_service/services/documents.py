@@ -1,10 +1,11 @@
-"""Reading an uploaded SBOM, before any transaction is open."""
+"""Reading what was uploaded, an SBOM or a report of nmap, before any transaction is open."""
 
 import hashlib
 from typing import BinaryIO, cast
 
 from shared import sbom
 from shared.errors import Invalid, TooLarge
+from shared.nmap import report
 
 
 class _Digesting:
@@ -38,3 +39,16 @@ def read(source: BinaryIO, limit: int) -> tuple[sbom.Document, str]:
     except sbom.SbomError as error:
         raise Invalid(f"The document cannot be read: {error}.", {error.where: [error.why]}) from None
     return document, stream.sha256
+
+
+def read_nmap(source: BinaryIO, limit: int) -> report.Report:
+    """A report of nmap of at most `limit` bytes, unpacked.
+
+    Raises TooLarge, and Invalid, naming the place and the reason, when it cannot be read.
+    """
+    try:
+        return report.read(source, limit)
+    except report.ReportTooLarge as error:
+        raise TooLarge(f"The report cannot be read: {error}.", {error.where: [error.why]}) from None
+    except report.ReportError as error:
+        raise Invalid(f"The report cannot be read: {error}.", {error.where: [error.why]}) from None

@@ -34,6 +34,7 @@ class Filters:
     triage: Triage | None = None
     component: str | None = None
     certainty: str | None = None
+    host: str | None = None
 
 
 def list_findings(session: Session, filters: Filters, page: PageRequest) -> Page[Finding]:
@@ -60,6 +61,7 @@ def _conditions(filters: Filters) -> list[search.Condition]:
         (Finding.kev, filters.kev),
         (Finding.triage, filters.triage),
         (Finding.certainty, filters.certainty),
+        (Finding.host, filters.host),
     )
     if filters.scan_id is not None:
         conditions.append(Finding.asset_id.in_(sa.select(Scan.asset_id).where(Scan.id == filters.scan_id)))

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from api_service.paging import Page, PageRequest, fetch
 from api_service.services import search
-from shared import database, schedules
+from shared import database, schedules, targets
 from shared.errors import Conflict, Invalid, NotFound
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
@@ -17,6 +18,10 @@ from shared.models.asset import Asset
 from shared.models.base import Document
 from shared.models.scan import OPEN_RUN, Run, RunStatus, Scan, ScannerKind
 from shared.models.task import Task, TaskState
+from shared.nmap.options import OptionError, parse_targets, read
+from shared.targets import Limits
+
+log = structlog.get_logger(__name__)
 
 PENDING = "pending"
 """The status of a scan before its first run; after it, the latest run's."""
@@ -56,17 +61,21 @@ class Status:
         return self.scan_status not in OPEN_RUN
 
 
-def create_scan(
+def create_scan(  # noqa: PLR0913  # the fields of a scan, and what bounds them
     session: Session,
     *,
     name: str,
     asset_id: uuid.UUID,
     scanner: ScannerKind,
     options: Document,
+    limits: Limits,
     schedule: Document | None = None,
     created_by: uuid.UUID | None = None,
 ) -> Scan:
-    """Define a scan. Raises Invalid for an asset that does not exist, and for options and schedules that cannot be used."""
+    """Define a scan; `limits` are those of network scans.
+
+    Raises Invalid for an asset that does not exist, and for options and schedules that cannot be used.
+    """
     if session.get(Asset, asset_id, with_for_update={"read": True}) is None:
         raise Invalid("There is no such asset.", {"asset_id": ["There is no such asset."]})
     now = database.now(session)
@@ -75,7 +84,7 @@ def create_scan(
         name=name,
         asset_id=asset_id,
         scanner=scanner,
-        options=_checked_options(scanner, options),
+        options=_checked_options(scanner, options, limits),
         created_by=created_by,
         created_at=now,
         updated_at=now,
@@ -116,7 +125,7 @@ def get_scan(session: Session, scan_id: uuid.UUID, *, lock: bool = False) -> Sca
     return scan
 
 
-def change_scan(session: Session, scan_id: uuid.UUID, changes: Document) -> Scan:
+def change_scan(session: Session, scan_id: uuid.UUID, changes: Document, limits: Limits) -> Scan:
     """Change `name`, `scanner`, `options` or `schedule`.
 
     Raises NotFound, and Invalid for options and schedules that cannot be used.
@@ -125,7 +134,7 @@ def change_scan(session: Session, scan_id: uuid.UUID, changes: Document) -> Scan
     scan.updated_at = database.now(session)
     scan.name = changes.get("name", scan.name)
     scan.scanner = changes.get("scanner", scan.scanner)
-    scan.options = _checked_options(scan.scanner, changes.get("options", scan.options))
+    scan.options = _checked_options(scan.scanner, changes.get("options", scan.options), limits)
     if "schedule" in changes:
         _set_schedule(session, scan, changes["schedule"])
     session.flush()
@@ -211,14 +220,32 @@ def _status(session: Session, run: Run) -> Status:
     return Status(run.scan_id, run.status.value, run.id, run.task_id, state, progress)
 
 
-def _checked_options(scanner: ScannerKind, options: Document) -> Document:
-    """The options, if the scanner knows them; neither scanner that there is takes any."""
-    if options:
+def _checked_options(scanner: ScannerKind, options: Document, limits: Limits) -> Document:
+    """The options, if the scanner takes them."""
+    if scanner is ScannerKind.NETWORK:
+        _check_network(options, limits)
+    elif options:
         wrong: dict[str, list[str]] = {
             f"options.{name}": [f"The scanner {scanner} does not know this option."] for name in options
         }
         raise Invalid(f"The scanner {scanner} takes no options.", wrong)
     return options
+
+
+def _check_network(options: Document, limits: Limits) -> None:
+    """Refuse options that cannot be used, and addresses that may not be scanned; names are looked up when it runs."""
+    try:
+        for index, target in enumerate(parse_targets(read(options))):
+            where = f"targets.{index}"
+            try:
+                targets.check(target, limits)
+            except targets.NotAllowedError as error:
+                log.warning("scan_target_refused", address=str(error.address), setting=targets.SETTING)
+                raise OptionError(where, str(error)) from None
+            except targets.TargetError as error:
+                raise OptionError(where, str(error)) from None
+    except OptionError as error:
+        raise Invalid(f"options.{error}.", {f"options.{error.where}": [error.why]}) from None
 
 
 def _set_schedule(session: Session, scan: Scan, schedule: dict[str, Any] | None) -> None:

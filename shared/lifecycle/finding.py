@@ -45,6 +45,8 @@ class Observed:
     score: float | None
     kev: bool
     evidence: list[Document]
+    host: str = ""
+    port: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,13 @@ class Recording:
 
 
 def component_key(component: Component) -> str:
-    """A component's identity without its version: the purl's coordinates, else a CPE's product, else its name."""
+    """A component's identity without its version: the purl's coordinates, else a CPE's product, else its name.
+
+    Behind the host and the port, when a network scan found it there: each is mended, and decided on, for itself.
+    """
     key = _purl_key(component.purl) or _cpe_key(component.cpes) or f"name:{component.name.casefold()}"
+    if component.host:
+        key = " ".join(filter(None, (component.host, component.port, key)))
     if len(key) <= _KEY_LENGTH:
         return key
     return f"{key[: _KEY_LENGTH - 33]}#{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
@@ -218,6 +225,8 @@ def _new_row(each: Observed, recording: Recording, now: dt.datetime) -> dict[str
         "asset_id": recording.asset_id,
         "component_key": each.component_key,
         "cve_id": each.cve_id,
+        "host": each.host or None,
+        "port": each.port or None,
         "component_name": each.component_name,
         "component_version": _joined(each.versions),
         "status": FindingStatus.OPEN,

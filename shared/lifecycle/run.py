@@ -74,10 +74,14 @@ def start(
     return run
 
 
-def complete(run: Run, counts: Document, snapshot: int) -> None:
-    """Note what a run found; its status follows when its task succeeds, in the same transaction."""
+def complete(run: Run, counts: Document, snapshot: int, network: Document | None = None) -> None:
+    """Note what a run found, and of a network what it looked at.
+
+    Its status follows when its task succeeds, in the same transaction.
+    """
     run.counts = counts
     run.snapshot = snapshot
+    run.network = network
 
 
 def follow(session: Session, task: Task) -> None:

@@ -18,3 +18,12 @@ class Component(msgspec.Struct, frozen=True, gc=False):
 
     at_most: Certainty = Certainty.CONFIRMED
     """A limit set by whoever collected it: the banner of a distribution that back-ports is `possible`."""
+
+    because: str = ""
+    """Why no more than `at_most` may be concluded; the evidence repeats it."""
+
+    host: str = ""
+    """The address of the host on which a network scan found it; empty: it belongs to the asset itself."""
+
+    port: str = ""
+    """Where it answers on that host: ``22/tcp``."""

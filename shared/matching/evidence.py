@@ -9,6 +9,7 @@
   `source` text it was read or derived from;
 * `version`: the component's, the `scheme` in which it was compared, and `tests`, each spelled out (``1.0.1f < 1.0.1g``);
 * `assumes`: what the inventory does not say and the match takes for granted: `platforms`, `attributes`;
+* `because`: why the component's source allows no surer conclusion, when it says so;
 * `sentence`.
 """
 
@@ -38,6 +39,7 @@ def evidence(match: Match) -> dict[str, Any]:
     """The evidence of a match, ready for JSON."""
     hit = match.hit
     tests, scheme = version_tests(hit.criterion, hit.identity)
+    because = {"because": hit.identity.because} if hit.identity.because else {}
     return {
         "certainty": match.certainty.value,
         "sentence": _sentence(match, tests, scheme),
@@ -55,6 +57,7 @@ def evidence(match: Match) -> dict[str, Any]:
                 f"{attribute}={_wanted(hit.criterion, attribute)}" for attribute in hit.not_stated
             ],
         },
+        **because,
     }
 
 
@@ -75,7 +78,8 @@ def _sentence(match: Match, tests: list[str], scheme: str) -> str:
         f"{subject} {_SURE[match.certainty]}: {told} {hit.criterion.criteria}{describe_range(hit.criterion)}"
     )
     text += f", which {_ORIGIN[identity.origin]} {identity.label} meets{because}"
-    return text + _conditions(match) + "."
+    doubt = f"; {identity.because}" if identity.because else ""
+    return text + _conditions(match) + doubt + "."
 
 
 def describe_criterion(criterion: Criterion) -> dict[str, str]:

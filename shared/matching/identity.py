@@ -78,6 +78,9 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     package: str = ""
     """Instead of `name`: the package URL without version, under which the CNA's data may name it."""
 
+    because: str = ""
+    """Why the component says that no more may be concluded (`Component.because`)."""
+
     @property
     def label(self) -> str:
         """The CPE name, or the package."""
@@ -243,6 +246,7 @@ class _Subject:
             weakest(at_most, ceiling),
             open_ceiling and weakest(at_most, open_ceiling),
             target_sw,
+            because=self.component.because,
         )
 
     def _version(self, text: str) -> tuple[str, Scheme, frozenset[str], frozenset[str]]:

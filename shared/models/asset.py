@@ -7,6 +7,7 @@ import uuid
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.matching.certainty import Certainty
 from shared.models.base import Base, Document, enum_column
 
 
@@ -73,6 +74,31 @@ class Component(Base):
     type: Mapped[str | None] = mapped_column(sa.String(64))
     purl: Mapped[str | None] = mapped_column(sa.Text)
     cpes: Mapped[list[str]]
+    host: Mapped[str | None] = mapped_column(sa.String(64))
+    """The address of the host on which a network scan found it."""
+    port: Mapped[str | None] = mapped_column(sa.String(16))
+    """Where it answers on that host: `22/tcp`."""
+    at_most: Mapped[Certainty | None] = mapped_column(enum_column(Certainty))
+    """The most that may be concluded from it; None: no limit."""
+    because: Mapped[str | None] = mapped_column(sa.Text)
+    """Why no more may be concluded."""
+
+
+class Host(Base):
+    """A host of a network, as the scans that it answered saw it. Its software is among the asset's components."""
+
+    __tablename__ = "host"
+    __table_args__ = (sa.UniqueConstraint("asset_id", "address"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    asset_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("asset.id", ondelete="CASCADE"))
+    address: Mapped[str] = mapped_column(sa.String(64))
+    """Its identity over all scans, in the normal form."""
+    names: Mapped[list[str]]
+    ports: Mapped[list[Document]]
+    """Ports that are or were open: `{port, service, banner, open, opened_at, closed_at}`, by protocol and number."""
+    first_seen_at: Mapped[dt.datetime]
+    last_seen_at: Mapped[dt.datetime]
 
 
 class AssetProduct(Base):

@@ -72,6 +72,10 @@ class Finding(Base):
     """The component without its version (`shared.lifecycle.finding.component_key`), so that triage outlives an upgrade
     that did not help."""
     cve_id: Mapped[str] = mapped_column(sa.String(32))
+    host: Mapped[str | None] = mapped_column(sa.String(64))
+    """The address of the host that it is about, when a network scan found the component; part of its key."""
+    port: Mapped[str | None] = mapped_column(sa.String(16))
+    """Where the component answers on that host: `22/tcp`; part of its key."""
     component_name: Mapped[str] = mapped_column(sa.Text)
     component_version: Mapped[str | None] = mapped_column(sa.Text)
     """The affected versions present, comma-separated when the asset holds several."""

@@ -16,6 +16,7 @@ class ScannerKind(enum.StrEnum):
 
     SBOM = "sbom"
     INVENTORY = "inventory"
+    NETWORK = "network"
 
 
 class RunStatus(enum.StrEnum):
@@ -104,6 +105,8 @@ class Run(Base):
     """The mirror snapshot that the matching used."""
     counts: Mapped[Document | None]
     """`{components, findings, new, reopened, fixed, critical, high, medium, low, none, unknown}` of a completed run."""
+    network: Mapped[Document | None]
+    """What a completed network run looked at (`shared.hosts.Seen.document`)."""
     error: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[dt.datetime]
     started_at: Mapped[dt.datetime | None]

@@ -1,7 +1,7 @@
 """Executing a scan: collect components, match them against the mirror, record what was observed."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from shared.models.finding import Severity
 from shared.models.scan import Run, Scan, Trigger
 from shared.tasks import SEND_SCAN_COMPLETION, Asking, ask
 from worker_service.scanners import SCANNERS
+from worker_service.scanners.scanner import nothing_new
 from worker_service.tasks import Effect, Work
 
 MAX_EVIDENCE = 20
@@ -23,7 +24,9 @@ MAX_EVIDENCE = 20
 
 
 def execute(work: Work, run_id: str) -> Effect:
-    """Do a run: stages `collecting`, `matching`, `recording`, in components, candidates and findings.
+    """Do a run: stages `collecting`, `matching`, `recording`, in components, candidates (or hosts) and findings.
+
+    A network scan is `scanning` in between, in addresses.
 
     Raises Permanent when the scan was deleted, or its asset has nothing to scan.
     """
@@ -32,7 +35,10 @@ def execute(work: Work, run_id: str) -> Effect:
         scan = session.get(Scan, the_run.scan_id) if the_run else None
     if the_run is None or scan is None:
         raise Permanent("The scan was deleted.")
-    components = _inventory(work, scan) if the_run.trigger == Trigger.MIRROR else _collect(work, scan)
+    if the_run.trigger == Trigger.MIRROR:
+        components, keep = _inventory(work, scan), nothing_new
+    else:
+        components, keep = _collect(work, scan)
     result = _match(work, components)
     keys = [finding.component_key(each) for each in components]
     observed = _observed(components, keys, result)
@@ -41,23 +47,28 @@ def execute(work: Work, run_id: str) -> Effect:
 
     def record(session: Session) -> Document:
         frame = finding.Recording(scan.asset_id, the_run.id, result.snapshot, present)
+        network = keep(session)
         counts = {"components": len(components), **finding.record(session, frame, observed)}
-        _end(session, the_run.id, counts, result.snapshot)
+        _end(session, the_run.id, counts, result.snapshot, network)
         return counts
 
     return record
 
 
-def _collect(work: Work, scan: Scan) -> list[Component]:
-    """What the scanner finds now, and what the asset's other sources hold: matching looks at the whole set."""
+def _collect(work: Work, scan: Scan) -> tuple[list[Component], Callable[[Session], Document | None]]:
+    """What the scanner finds now, and what the asset's other sources hold: matching looks at the whole set.
+
+    And what writes down what the scanner found.
+    """
     work.progress("collecting", 0)
     scanner = SCANNERS[scan.scanner]
-    components = list(scanner.collect(work, scan))
+    collected = scanner.collect(work, scan)
+    components = list(collected.components)
     others = [source for source in InventorySource if source != scanner.SOURCE]
     with work.reading() as session:
         components += inventory.load(session, scan.asset_id, others)
     work.progress("collecting", len(components), len(components))
-    return components
+    return components, collected.keep
 
 
 def _inventory(work: Work, scan: Scan) -> list[Component]:
@@ -94,10 +105,13 @@ def _observed(
     for (key, vulnerability_id), matches in groups.items():
         matches.sort(key=lambda match: (rank(match.certainty), match.component))
         facts = result.details[vulnerability_id]
+        first = components[matches[0].component]
         observed.append(
             finding.Observed(
                 component_key=key,
-                component_name=components[matches[0].component].name,
+                component_name=first.name,
+                host=first.host,
+                port=first.port,
                 versions=frozenset(components[match.component].version for match in matches),
                 cve_id=facts.cve_id,
                 certainty=matches[0].certainty,
@@ -110,11 +124,13 @@ def _observed(
     return observed
 
 
-def _end(session: Session, run_id: uuid.UUID, counts: Document, snapshot: int) -> None:
+def _end(
+    session: Session, run_id: uuid.UUID, counts: Document, snapshot: int, network: Document | None
+) -> None:
     """Close the run and ask for its notification, in the transaction that wrote its findings."""
     the_run = session.get_one(Run, run_id)
     scan = session.get_one(Scan, the_run.scan_id)
-    run.complete(the_run, counts, snapshot)
+    run.complete(the_run, counts, snapshot, network)
     if the_run.requested_by is not None and _worth_telling(the_run, counts):
         ask(
             session,

@@ -101,7 +101,7 @@ def test_a_schedule_says_when_it_is_due(analyst, definition):
         ({"name": " "}, "name"),
         ({"asset_id": EXAMPLE_ID}, "asset_id"),
         ({"asset_id": "x"}, "asset_id"),
-        ({"scanner": "network"}, "scanner"),
+        ({"scanner": "telepathy"}, "scanner"),
         ({"options": {"depth": 1}}, "options.depth"),
         ({"options": []}, "options"),
         ({"schedule": {"cron": "61 * * * *"}}, "schedule.cron"),

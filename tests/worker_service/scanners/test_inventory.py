@@ -17,7 +17,7 @@ def test_it_collects_the_list(sessions, work, scan):
     with database.transaction(sessions) as session:
         inventory.replace(session, scan.asset_id, InventorySource.INVENTORY, components("a", "b"))
         inventory.replace(session, scan.asset_id, InventorySource.SBOM, components("c"))
-    assert [each.name for each in scanner.collect(work, scan)] == ["a", "b"]
+    assert [each.name for each in scanner.collect(work, scan).components] == ["a", "b"]
 
 
 def test_without_a_list_there_is_nothing_to_scan(work, scan):

@@ -28,12 +28,12 @@ def put(sessions, scan):
 
 def test_it_collects_the_documents_components(work, scan, put):
     put("a", "b")
-    assert [each.name for each in scanner.collect(work, scan)] == ["a", "b"]
+    assert [each.name for each in scanner.collect(work, scan).components] == ["a", "b"]
 
 
 def test_a_document_without_components_is_a_document(work, scan, put):
     put()
-    assert list(scanner.collect(work, scan)) == []
+    assert list(scanner.collect(work, scan).components) == []
 
 
 def test_without_a_document_there_is_nothing_to_scan(work, scan):
