@@ -53,7 +53,7 @@ def cut(text: str, longest: int) -> str:
 def tags(item: Item) -> str:
     """What marks an item, in words."""
     known = ["known exploited"] if item.kev else []
-    return ", ".join([*([item.severity] if item.severity else []), *known])
+    return ", ".join([*([one_line(item.severity, 20)] if item.severity else []), *known])
 
 
 def safe_url(url: str | None) -> str | None:

@@ -85,21 +85,28 @@ class _Wrong(Exception):
 
 def _send(server: MailServer, to: str, message: Message, message_id: str) -> tuple[Outcome, int | None, str]:
     mail = _compose(server, to, message, message_id)
+    end = time.monotonic() + server.total
     try:
         with _session(server) as session:
             session.send_message(mail)
-    except smtplib.SMTPRecipientsRefused as refused:
-        code = next(iter(refused.recipients.values()))[0]
-        return _judge(code, "the recipient")
-    except smtplib.SMTPSenderRefused as refused:
-        return _judge(refused.smtp_code, "the sender (SMTP_FROM)")
-    except smtplib.SMTPDataError as refused:
-        return _judge(refused.smtp_code, "the message")
-    except smtplib.SMTPResponseException as refused:
-        return Outcome.RETRY, refused.smtp_code, f"The mail server refused to talk ({refused.smtp_code})."
     except (smtplib.SMTPException, OSError) as error:
-        raise _Wrong(_plain(error)) from None
+        return _failure(error if time.monotonic() < end else TimeoutError())
     return Outcome.DELIVERED, 250, "The mail server took it (250)."
+
+
+def _failure(error: Exception) -> tuple[Outcome, int | None, str]:
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            code = next(iter(error.recipients.values()))[0]
+            return _judge(code, "the recipient")
+        case smtplib.SMTPSenderRefused():
+            return _judge(error.smtp_code, "the sender (SMTP_FROM)")
+        case smtplib.SMTPDataError():
+            return _judge(error.smtp_code, "the message")
+        case smtplib.SMTPResponseException():
+            detail = f"The mail server refused to talk ({error.smtp_code})."
+            return Outcome.RETRY, error.smtp_code, detail
+    return Outcome.RETRY, None, _plain(error)
 
 
 def _judge(code: int, what: str) -> tuple[Outcome, int, str]:
@@ -112,11 +119,12 @@ def _judge(code: int, what: str) -> tuple[Outcome, int, str]:
 @contextlib.contextmanager
 def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
     """A session that is secured and logged in as the settings want it, and that ends in time whatever the server does."""
-    session = _connect(server)
+    session = _unconnected(server)
     end = threading.Timer(server.total, _cut, [session])
     end.daemon = True
     end.start()
     try:
+        _greet(session, server)
         if server.security == "starttls":
             _starttls(session, server)
         if server.username:
@@ -129,10 +137,21 @@ def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
         session.close()
 
 
-def _connect(server: MailServer) -> smtplib.SMTP:
-    if server.security == "tls":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=server.seconds, context=server.tls)
-    return smtplib.SMTP(server.host, server.port, timeout=server.seconds)
+def _unconnected(server: MailServer) -> smtplib.SMTP:
+    """A session that can be ended before it has connected, so that even a greeting comes in time."""
+    session = (
+        smtplib.SMTP_SSL(timeout=server.seconds, context=server.tls)
+        if server.security == "tls"
+        else smtplib.SMTP(timeout=server.seconds)
+    )
+    session._host = server.host  # noqa: SLF001  # whom the certificate must name; only the constructor that connects sets it
+    return session
+
+
+def _greet(session: smtplib.SMTP, server: MailServer) -> None:
+    code, greeting = session.connect(server.host, server.port)
+    if code != 220:
+        raise smtplib.SMTPConnectError(code, greeting)
 
 
 def _cut(session: smtplib.SMTP) -> None:
@@ -193,7 +212,7 @@ def _plain(error: Exception) -> str:
             return "No TLS connection to the mail server came about (SMTP_SECURITY)."
         case socket.gaierror():
             return "The mail server's name cannot be resolved (SMTP_HOST)."
-        case TimeoutError():
+        case TimeoutError() | smtplib.SMTPServerDisconnected(__context__=TimeoutError()):
             return "The mail server did not answer in time."
         case ConnectionRefusedError():
             return "The mail server refuses connections (SMTP_HOST, SMTP_PORT)."

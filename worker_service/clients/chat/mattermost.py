@@ -5,8 +5,8 @@ from typing import Any
 from worker_service.clients.chat.markdown import fitting, line, link, plain
 from worker_service.clients.message import Message, cut, one_line
 
-LONGEST_TEXT = 3500
-"""A post may have 16,383 characters, but older servers cut posts at 4,000."""
+LONGEST_TEXT = 12_000
+"""A post may have 16,383 characters."""
 
 
 def payload(message: Message) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Receivers of messages on loopback, real ones with real faults: `http` for webhooks and chats, `mail` for SMTP."""
