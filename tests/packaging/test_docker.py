@@ -93,10 +93,26 @@ def test_only_the_api_is_published_and_only_on_the_loopback(compose: dict[str, A
 
 
 def test_no_password_has_a_default() -> None:
-    passwords = re.findall(r"\$\{(\w*PASSWORD\w*)(\S?)", COMPOSE.read_text())
-    assert {name for name, _ in passwords} == {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
-    assert {after for _, after in passwords} == {":"}
-    assert not re.search(r"PASSWORD:?-", COMPOSE.read_text())
+    """What a stranger must not guess has to be set; for the rest, which belong to services elsewhere, empty is none."""
+    secrets = dict(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*)([^}]*)\}", COMPOSE.read_text()))
+    required = {name for name, rest in secrets.items() if rest.startswith(":?")}
+    assert required == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "VEDETTE_SECRET_KEYS"}
+    assert {rest for name, rest in secrets.items() if name not in required} == {":-"}
+
+
+def test_the_readme_makes_whatever_has_to_be_set() -> None:
+    required = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
+    made = re.search(r"^for name in ([A-Z_ ]+); do", (DOCKER.parent / "README.md").read_text(), re.MULTILINE)
+    assert made
+    assert required <= set(made[1].split())
+
+
+def test_the_api_and_workers_share_keys_and_the_rule_for_destinations(compose: dict[str, Any]) -> None:
+    api, worker, scheduler = (
+        compose["services"][name]["environment"] for name in ("api", "worker", "scheduler")
+    )
+    for name in ("VEDETTE_SECRET_KEYS", "VEDETTE_ALLOWED_DESTINATIONS"):
+        assert api[name] == worker[name] == scheduler[name]
 
 
 def test_a_stop_leaves_time_to_hand_work_back(compose: dict[str, Any]) -> None:
