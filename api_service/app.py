@@ -9,6 +9,8 @@ from api_service.context import Parts
 from api_service.metrics import Metrics
 from api_service.resources import (
     assets,
+    channels,
+    deliveries,
     docs,
     findings,
     health,
@@ -37,6 +39,8 @@ BLUEPRINTS = (
     nvd_api.blueprint,
     tasks.blueprint,
     notifications.blueprint,
+    channels.blueprint,
+    deliveries.blueprint,
     health.blueprint,
 )
 """Every noun, in the order of the documentation."""

@@ -18,6 +18,8 @@ EPSS = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
 OFF = "off"
 """As the address of a source: it is not to be asked."""
 
+RETRIES = "5,60,300,1800,7200,18000,36000"
+
 _SCHEMES = {
     "database_url": ("postgresql://", "postgresql+psycopg://", "postgres://", "sqlite:"),
     "redis_url": ("redis://", "rediss://", "unix://"),
@@ -83,6 +85,10 @@ class Settings(BaseSettings):
     """FIRST's EPSS scores (CSV, packed with gzip or not), or a copy; `off` when they are not to be asked."""
     nvd_stale_after: float = Field(24.0, gt=0, validation_alias="NVD_STALE_AFTER")
     """Hours without a new record after which the mirror counts as stale."""
+    delivery_retries: str = Field(RETRIES, validation_alias="VEDETTE_DELIVERY_RETRIES")
+    """Seconds between the attempts to deliver a message, comma separated."""
+    channel_pause_days: float = Field(3.0, gt=0, validation_alias="VEDETTE_CHANNEL_PAUSE_DAYS")
+    """Days of nothing but failures after which a notification channel is paused."""
     max_document_bytes: int = Field(64 * 1024 * 1024, ge=1024, validation_alias="VEDETTE_MAX_DOCUMENT_BYTES")
     """Largest SBOM, unpacked, in bytes; also the largest request body."""
     secret_keys: SecretStr | None = Field(None, validation_alias="VEDETTE_SECRET_KEYS")
@@ -148,6 +154,27 @@ class Settings(BaseSettings):
         if isinstance(token, str) and len(token) < 24:
             raise ValueError("VEDETTE_ADMIN_TOKEN must have at least 24 characters")
         return values
+
+    @field_validator("delivery_retries")
+    @classmethod
+    def _check_retries(cls, value: str) -> str:
+        try:
+            waits = [float(each) for each in value.split(",")]
+        except ValueError:
+            raise ValueError("must be numbers of seconds, comma separated") from None
+        if not all(0 < wait <= 7 * 86_400 for wait in waits):
+            raise ValueError("each wait must be more than 0 s and at most a week")
+        return value
+
+    @property
+    def retry_waits(self) -> tuple[float, ...]:
+        """Seconds between the attempts to deliver a message."""
+        return tuple(float(each) for each in self.delivery_retries.split(","))
+
+    @property
+    def pause_after(self) -> dt.timedelta:
+        """How long a notification channel may fail before it is paused."""
+        return dt.timedelta(days=self.channel_pause_days)
 
     @property
     def mirror_stale_after(self) -> dt.timedelta:

@@ -57,6 +57,8 @@ SYNC_EPSS = "sync_epss"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
 START_AFFECTED_SCANS = "start_affected_scans"
+DELIVER_NOTIFICATION = "deliver_notification"
+TEST_NOTIFICATION_CHANNEL = "test_notification_channel"
 CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
 
 MIRROR = "mirror"
@@ -106,6 +108,10 @@ CONTRACTS: dict[str, Contract] = {
             urgency=_as_it_ended,
         ),
         Contract(START_AFFECTED_SCANS, "default", frozenset({"asset_ids"}), priority=20),
+        Contract(DELIVER_NOTIFICATION, "notifications", frozenset({"delivery_id"}), priority=30),
+        Contract(
+            TEST_NOTIFICATION_CHANNEL, "notifications", frozenset({"channel_id", "attempt_id"}), priority=20
+        ),
         Contract(CLEANUP_OLD_NOTIFICATIONS, "default", frozenset({"days_old"}), priority=90),
     )
 }

@@ -7,22 +7,29 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared import database
 from shared.database import Sessions
+from shared.encryption import Cipher
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as lifecycle
 from shared.models.asset import Asset, AssetKind, InventorySource
+from shared.models.channel import Channel, ChannelKind, ChannelState, Digest
 from shared.models.coverage import MirrorCoverage, ProvenRange
 from shared.models.mirror import Sync, SyncKind
+from shared.models.notification import Priority
 from shared.models.scan import Run, Scan, ScannerKind
 from shared.models.task import Task
 from shared.models.user import Role, User
+from shared.settings import Settings
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, Asking, ask
 
+SECRET = "whsec_" + "c2VjcmV0LW9mLXR3ZW50eS1mb3VyLWJ5dGVz"
+"""What the tests' webhooks sign with."""
 LEASE = dt.timedelta(seconds=15)
 T = TypeVar("T")
 
@@ -57,6 +64,31 @@ def add_scan(session: Session, scanner: ScannerKind = ScannerKind.INVENTORY, **v
 
 def add_run(session: Session, scan: Scan | None = None, requested_by: uuid.UUID | None = None) -> Run:
     return run_lifecycle.start(session, scan or add_scan(session), requested_by)
+
+
+def add_channel(
+    session: Session, user_id: uuid.UUID, target: str, settings: Settings, **values: Any
+) -> Channel:
+    """A webhook to `target` unless `values` say otherwise, its secret `SECRET`."""
+    now = database.now(session)
+    cipher = Cipher.of(settings)
+    defaults = {
+        "kind": ChannelKind.WEBHOOK,
+        "name": "pager",
+        "shown_target": "…",
+        "destination": urlsplit(target).netloc or "smtp",
+        "secret": cipher.encrypt(SECRET),
+        "min_priority": Priority.LOW,
+        "digest": Digest.IMMEDIATE,
+        "state": ChannelState.ACTIVE,
+        "state_since": now,
+        "created_at": now,
+        "updated_at": now,
+    }
+    channel = Channel(user_id=user_id, target=cipher.encrypt(target), **{**defaults, **values})
+    session.add(channel)
+    session.flush()
+    return channel
 
 
 def components(*names: str, version: str | None = "1.0") -> list[dict[str, Any]]:

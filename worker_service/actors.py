@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import dramatiq
 
 from shared import tasks
-from worker_service.handlers import affected, enrichment, housekeeping, notifications, scans
+from worker_service.handlers import affected, deliveries, enrichment, housekeeping, notifications, scans
 from worker_service.handlers.nvd import feeds, sync
 from worker_service.tasks import Door, Frame
 
@@ -24,6 +24,8 @@ DOORS = (
     Door(tasks.SEND_NOTIFICATION, notifications.send, 2 * MINUTE),
     Door(tasks.SEND_SCAN_COMPLETION, notifications.send_scan_completion, 2 * MINUTE),
     Door(tasks.START_AFFECTED_SCANS, affected.start_scans, 10 * MINUTE),
+    Door(tasks.DELIVER_NOTIFICATION, deliveries.deliver, 2 * MINUTE),
+    Door(tasks.TEST_NOTIFICATION_CHANNEL, deliveries.try_out, 2 * MINUTE),
     Door(tasks.CLEANUP_OLD_NOTIFICATIONS, housekeeping.cleanup_old_notifications, 10 * MINUTE),
 )
 

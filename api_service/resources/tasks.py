@@ -1,7 +1,6 @@
 """The monitor: tasks, queues and dead letters."""
 
 import dataclasses
-import time
 import uuid
 from typing import Any
 
@@ -13,6 +12,7 @@ from api_service.blueprint import PREFIX, Blueprint
 from api_service.context import parts, sessions
 from api_service.idempotency import Answer, once
 from api_service.paging import Page
+from api_service.resources.waiting import wait_for_end
 from api_service.schemas.base import PageQuery
 from api_service.schemas.tasks import DeadLetterSchema, QueueSchema, TaskQuery, TaskSchema, WaitQuery
 from api_service.services import tasks
@@ -22,9 +22,6 @@ from shared.models.task import Task
 from shared.models.user import Role
 
 blueprint = Blueprint("tasks", "Work under way, queues and dead letters.")
-
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 0.5
 
 
 @blueprint.operation("GET", "/tasks", role=Role.VIEWER)
@@ -48,30 +45,7 @@ def get_task(query: dict[str, Any], task_id: uuid.UUID) -> Task:
     With `wait` the answer comes when the task has ended, or when the time is over. When half of the service's threads wait
     already, it comes at once.
     """
-    deadline = time.monotonic() + query["wait"]
-    task = _look(task_id)
-    if task.ended_at is not None or not query["wait"] or not parts().long_lived.acquire(blocking=False):
-        return task
-    try:
-        return _look_until_ended(task_id, deadline)
-    finally:
-        parts().long_lived.release()
-
-
-def _look_until_ended(task_id: uuid.UUID, deadline: float) -> Task:
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        task = _look(task_id)
-        left = deadline - time.monotonic()
-        if task.ended_at is not None or left <= 0:
-            return task
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-
-
-def _look(task_id: uuid.UUID) -> Task:
-    with database.reading(sessions()) as session:
-        return tasks.get_task(session, task_id)
+    return wait_for_end(task_id, query["wait"])
 
 
 @blueprint.operation("POST", "/tasks/<uuid:task_id>/cancel", role=Role.ANALYST, raises=(Conflict, Forbidden))

@@ -1,5 +1,6 @@
 """What every schema shares: the base classes for each direction, and fields that are as strict as their documentation."""
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -83,6 +84,17 @@ class Number(fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class Moment(fields.AwareDateTime):
+    """A time with its zone, within the years that it can be told in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.datetime:
+        moment = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
 
 
 class PageQuery(Input):

@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from api_service.schemas.base import Input, Output, PageQuery, moment
+from api_service.schemas.base import Input, Moment, Output, PageQuery, moment
 from api_service.schemas.components import ComponentField, ComponentList
 from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_CRITERION, EXAMPLE_EVIDENCE, OPENSSL
 from shared.matching.reason import Reason
@@ -15,19 +15,8 @@ from shared.models.finding import Severity
 MAX_COMPONENTS = 5_000
 
 
-class _Moment(fields.AwareDateTime):
-    """A time with its zone, within the years that it can be told in UTC."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.datetime:
-        moment = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            return moment.astimezone(dt.UTC)
-        except OverflowError:
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
-
-
 def _since(description: str) -> fields.AwareDateTime:
-    return _Moment(
+    return Moment(
         format="iso", default_timezone=dt.UTC, metadata={"description": f"{description} UTC unless it says."}
     )
 

@@ -22,10 +22,10 @@ from sqlalchemy.orm import Session, aliased
 
 from shared import database
 from shared.errors import Cancelled, Conflict, LeaseLost
-from shared.lifecycle import run, sync
+from shared.lifecycle import dispatch, run, sync
 from shared.models.base import Document
 from shared.models.task import ACTIVE, WAITING, Task, TaskState, in_states
-from shared.tasks import EXECUTE_VULNERABILITY_SCAN, MIRROR, ring_after_commit
+from shared.tasks import DELIVER_NOTIFICATION, EXECUTE_VULNERABILITY_SCAN, MIRROR, ring_after_commit
 
 MAX_ATTEMPTS = 4
 """The first attempt and three retries."""
@@ -346,5 +346,7 @@ def _follow(session: Session, task: Task) -> None:
     session.flush()
     if task.name == EXECUTE_VULNERABILITY_SCAN:
         run.follow(session, task)
+    elif task.name == DELIVER_NOTIFICATION:
+        dispatch.follow(session, task)
     elif task.lock_key == MIRROR:
         sync.follow(session, task)

@@ -2,6 +2,7 @@
 
 from shared.models import (
     asset,
+    channel,
     coverage,
     enrichment,
     finding,
@@ -16,6 +17,7 @@ from shared.models import (
 
 __all__ = [
     "asset",
+    "channel",
     "coverage",
     "enrichment",
     "finding",

@@ -111,3 +111,5 @@ class Run(Base):
     created_at: Mapped[dt.datetime]
     started_at: Mapped[dt.datetime | None]
     ended_at: Mapped[dt.datetime | None]
+    told_at: Mapped[dt.datetime | None]
+    """When whoever asked was told of its end: once, however often the telling is tried."""

@@ -1,19 +1,17 @@
-"""Telling people: a notification is a row for its reader and a delivery per channel."""
+"""Telling people: a notification is a row for its reader, and a delivery for each of their channels that wants it."""
 
 import uuid
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import database
 from shared.errors import Permanent
-from shared.lifecycle import delivery
+from shared.lifecycle import dispatch
+from shared.lifecycle import notification as writing
+from shared.lifecycle.notification import News
 from shared.models.base import Document
-from shared.models.notification import Delivery, DeliveryState, Notification, Priority
+from shared.models.notification import Priority
 from shared.models.user import User
 from worker_service.tasks import Effect, Work
-
-IN_APP = "in_app"
 
 
 def send(  # noqa: PLR0913, PLR0917  # the arguments of the contract
@@ -26,20 +24,22 @@ def send(  # noqa: PLR0913, PLR0917  # the arguments of the contract
     entity_type: str | None,
     entity_id: str | None,
 ) -> Effect:
-    """Tell a user something. Raises Permanent when the user is gone or the priority is none."""
+    """Tell a user something. Raises Permanent when the user is gone or the priority is none.
+
+    What concerns a run is told once for the run, anything else once for the task.
+    """
     if priority not in list(Priority):
         raise Permanent(f"{priority!r} is no priority (there are {', '.join(Priority)}).")
-    notification = Notification(
-        user_id=uuid.UUID(user_id),
+    news = News(
         type=notification_type,
         title=title,
         message=message,
         priority=Priority(priority),
         entity_type=entity_type,
         entity_id=entity_id,
-        dedupe_key=f"task:{work.task_id}",
+        dedupe_key=f"{notification_type}:{entity_id}" if entity_type == "run" else f"task:{work.task_id}",
     )
-    return lambda session: _tell(session, notification)
+    return lambda session: tell(session, uuid.UUID(user_id), news)
 
 
 def send_scan_completion(
@@ -65,21 +65,14 @@ def send_scan_completion(
     )
 
 
-def _tell(session: Session, notification: Notification) -> Document:
-    """Write the notification and its deliveries, unless it was told already."""
-    told = sa.select(Notification.id).where(
-        Notification.user_id == notification.user_id, Notification.dedupe_key == notification.dedupe_key
-    )
-    if (standing := session.scalar(told)) is not None:
-        return {"notification_id": str(standing)}
-    if session.get(User, notification.user_id) is None:
+def tell(session: Session, user_id: uuid.UUID, news: News) -> Document:
+    """Tell a user, in the application and through their channels, unless they were told already.
+
+    Raises Permanent when the user is gone.
+    """
+    if session.get(User, user_id) is None:
         raise Permanent("The user is gone.")
-    now = database.now(session)
-    notification.created_at = now
-    in_app = Delivery(
-        notification=notification, channel=IN_APP, state=DeliveryState.PENDING, attempts=0, created_at=now
-    )
-    delivery.deliver(in_app, now)  # the row itself is what its reader sees
-    session.add_all([notification, in_app])
-    session.flush()
+    notification, is_new = writing.write(session, user_id, news)
+    if is_new:
+        dispatch.fan_out(session, notification)
     return {"notification_id": str(notification.id)}
