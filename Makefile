@@ -15,7 +15,7 @@ help:
 	@echo "make lint          formatting, rules, types and import contracts"
 	@echo "make format        format the code and apply the safe fixes"
 	@echo "make bench         the benchmarks (ARGS to choose)"
-	@echo "make faults        kill workers while tasks run, and say what became of the tasks (ARGS to choose)"
+	@echo "make faults        put the promises to the test and write tests/faults/RESULTS.md (ARGS to choose)"
 	@echo "make requirements  pin the dependencies of pyproject.toml anew"
 	@echo "make clean         remove .venv and caches; data stays"
 

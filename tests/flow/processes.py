@@ -4,15 +4,34 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.builders import PATIENCE, wait_for
 
 WORKER = "tests.flow.worker"
 SCHEDULER = "worker_service.scheduler"
+
+Launch = Callable[[str, dict[str, str], Path, Path], Any]
+"""Starts `python -m module` with an environment, in a folder, with a log, in a session of its own; gives what is like a
+subprocess.Popen."""
+
+
+def launch(module: str, environment: dict[str, str], folder: Path, log: Path) -> Any:
+    """A fresh interpreter."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
 
 @dataclass
@@ -22,23 +41,15 @@ class Process:
     module: str
     environment: dict[str, str]
     folder: Path
-    popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    launch: Launch = launch
+    popen: Any = field(default=None, init=False)
 
     @property
     def log(self) -> Path:
         return self.folder / f"{self.module}.log"
 
     def start(self) -> "Process":
-        with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", self.module],
-                env={**os.environ, **self.environment},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.popen = self.launch(self.module, {**os.environ, **self.environment}, self.folder, self.log)
         return self
 
     @property
@@ -72,9 +83,11 @@ class Process:
 
 
 @contextmanager
-def running(module: str, environment: dict[str, str], folder: Path) -> Iterator[Process]:
+def running(
+    module: str, environment: dict[str, str], folder: Path, launch: Launch = launch
+) -> Iterator[Process]:
     """A process for as long as the block lasts; nothing of it stays."""
-    process = Process(module, environment, folder).start()
+    process = Process(module, environment, folder, launch).start()
     try:
         yield process
     except BaseException:
