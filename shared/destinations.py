@@ -131,9 +131,10 @@ class Destinations:
     def parse(cls, text: str) -> Self:
         """Read the setting: networks or addresses, comma separated, each with `:port` or `:*` if it is about others than PORTS.
 
-        Raises Invalid, which names the entry that is wrong.
+        Raises Invalid, which counts to the entry that is wrong and does not show it: it may be anything.
         """
-        return cls(tuple(_entry(each.strip()) for each in text.split(",") if each.strip()))
+        entries = [each.strip() for each in text.split(",")]
+        return cls(tuple(_entry(each, place) for place, each in enumerate(entries, 1) if each))
 
     def check_url(self, url: str, field: str = "target") -> None:
         """Refuse a URL that no message may be sent to, whatever its name resolves to.
@@ -312,16 +313,16 @@ def _is_localhost(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _entry(text: str) -> Allowed:
-    wrong = Invalid(f"{text!r} is no network like 10.0.0.0/8, 10.1.2.3:9000 or [fd00::/8]:9000")
+def _entry(text: str, place: int) -> Allowed:
+    wrong = Invalid(f"entry {place} is no network like 10.0.0.0/8, 10.1.2.3:9000 or [fd00::/8]:9000")
     found = _ENTRY.fullmatch(text)
     if found is None:
         raise wrong
     port = found["port4"] or found["port6"]
     try:
         network = ipaddress.ip_network(found["v4"] or found["v6"] or found["plain6"])
-    except ValueError as error:
-        raise Invalid(f"{text!r}: {error}") from None
+    except ValueError:
+        raise wrong from None
     if port is None or port == "*":
         return Allowed(network, any_port=port == "*")
     if not 0 < int(port) < 65536:

@@ -1,13 +1,14 @@
 """Every setting, read from the environment once at an entry point and passed on."""
 
 import datetime as dt
+import email.utils
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.destinations import Destinations
+from shared.destinations import Destinations, mail_address
 from shared.errors import Invalid
 from shared.targets import Limits, parse_allowance
 
@@ -131,6 +132,16 @@ class Settings(BaseSettings):
             Destinations.parse(value)
         except Invalid as error:
             raise ValueError(error.detail) from None
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _check_sender(cls, value: str) -> str:
+        try:
+            if value:
+                mail_address(email.utils.parseaddr(value)[1])
+        except Invalid:
+            raise ValueError("must be name@domain or Name <name@domain>") from None
         return value
 
     @field_validator("secret_keys")

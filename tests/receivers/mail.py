@@ -112,8 +112,10 @@ def taking_mail(
         right = login is not None and (data.login.decode(), data.password.decode()) == login
         return AuthResult(success=right, handled=False, auth_data=data.login)
 
+    protocols: list[SMTP] = []
+
     def protocol() -> SMTP:
-        return SMTP(
+        each = SMTP(
             mailbox,
             hostname="mail.example",
             tls_context=tls if starttls else None,
@@ -123,6 +125,8 @@ def taking_mail(
             auth_require_tls=starttls,
             loop=loop,
         )
+        protocols.append(each)
+        return each
 
     loop = asyncio.new_event_loop()
     started = loop.create_server(protocol, "127.0.0.1", 0, ssl=None if starttls else tls)
@@ -133,15 +137,19 @@ def taking_mail(
     try:
         yield mailbox
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server, protocols), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
-async def _end(server: asyncio.Server) -> None:
+async def _end(server: asyncio.Server, protocols: list[SMTP]) -> None:
     server.close()
+    for each in protocols:
+        if each.transport is not None:
+            each.transport.abort()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.01)  # an aborted transport closes its socket a turn later

@@ -50,6 +50,12 @@ def test_an_empty_variable_is_no_value(monkeypatch):
         ("DATABASE_URL", "mysql://somewhere/else"),
         ("REDIS_URL", "localhost:6379"),
         ("VEDETTE_API_URL", "localhost:8000"),
+        ("VEDETTE_ALLOWED_DESTINATIONS", "10.0.0.0/8,inside.example.org"),
+        ("VEDETTE_SECRET_KEYS", "short"),
+        ("VEDETTE_SECRET_KEYS", "a-key-of-more-than-thirty-two-characters,short"),
+        ("SMTP_SECURITY", "ssl"),
+        ("SMTP_PORT", "0"),
+        ("SMTP_FROM", "vedette"),
     ],
 )
 def test_what_cannot_be_used_is_named(monkeypatch, name, value):
@@ -58,9 +64,18 @@ def test_what_cannot_be_used_is_named(monkeypatch, name, value):
         Settings()
 
 
-def test_secrets_do_not_show(monkeypatch):
-    monkeypatch.setenv("VEDETTE_ADMIN_TOKEN", "a-token-of-twenty-four-characters")
+@pytest.mark.parametrize(
+    "name", ["VEDETTE_ADMIN_TOKEN", "VEDETTE_SECRET_KEYS", "SMTP_PASSWORD", "NVD_API_KEY"]
+)
+def test_secrets_do_not_show(monkeypatch, name):
+    monkeypatch.setenv(name, "a-token-of-twenty-four-characters")
     assert "twenty" not in repr(Settings())
+
+
+@pytest.mark.parametrize("value", ["vedette@example.org", "Vedette <vedette@example.org>"])
+def test_mail_comes_from_an_address_with_or_without_a_name(monkeypatch, value):
+    monkeypatch.setenv("SMTP_FROM", value)
+    assert Settings().smtp_from == value
 
 
 def test_settings_are_frozen():
@@ -76,6 +91,8 @@ def test_the_data_directory_is_its_owners_alone(tmp_path):
 
 def test_a_wrong_value_is_named_and_never_shown(monkeypatch):
     monkeypatch.setenv("VEDETTE_PORT", "hunter2")
+    monkeypatch.setenv("VEDETTE_ALLOWED_DESTINATIONS", "hunter2")
+    monkeypatch.setenv("SMTP_FROM", "hunter2")
     with pytest.raises(Invalid, match="VEDETTE_PORT: ") as caught:
         read_settings()
     assert "hunter2" not in caught.value.detail

@@ -5,7 +5,6 @@ that a mailbox that got it twice can tell. What a server says is not shown: its 
 """
 
 import contextlib
-import email.headerregistry
 import email.policy
 import email.utils
 import smtplib
@@ -15,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Self
 
@@ -26,6 +26,8 @@ from worker_service.clients.message import Message, one_line
 from worker_service.clients.outbound import Answer, Outcome, trust
 
 IMPORTANT = frozenset({"high", "critical"})
+UNSECURED = frozenset({530, 534, 535, 538})
+"""What a server says to whom it wants to log in first, or to speak TLS (RFC 4954 section 6, RFC 3207 section 4)."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,18 @@ class MailServer:
     username: str
     password: str = field(repr=False)
     sender: str
-    """`name@domain` or `Name <name@domain>`."""
+    """`name@domain` or `Name <name@domain>`; checked where settings are read."""
     seconds: float = 15.0
     """How long the server may take for one step."""
     total: float = 60.0
     """And for all of them."""
     tls: ssl.SSLContext = field(default_factory=trust, repr=False)
+
+    @property
+    def origin(self) -> Address:
+        """Whom the mail is from. Raises Invalid when that is no address."""
+        name, address = email.utils.parseaddr(self.sender)
+        return Address(one_line(name, 100), addr_spec=mail_address(address))
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -111,6 +119,9 @@ def _failure(error: Exception) -> tuple[Outcome, int | None, str]:
 
 def _judge(code: int, what: str) -> tuple[Outcome, int, str]:
     """What a code about the mail means for it: 4xx may pass, as with greylisting, 5xx will not (RFC 5321 section 4.2.1)."""
+    if code in UNSECURED:
+        detail = f"The mail server wants a login or TLS first ({code}; SMTP_USERNAME, SMTP_SECURITY)."
+        return Outcome.RETRY, code, detail
     if 500 <= code < 600:
         return Outcome.REFUSED, code, f"The mail server refused {what} ({code})."
     return Outcome.RETRY, code, f"The mail server could not take {what} now ({code})."
@@ -139,10 +150,11 @@ def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
 
 def _unconnected(server: MailServer) -> smtplib.SMTP:
     """A session that can be ended before it has connected, so that even a greeting comes in time."""
+    name = server.origin.domain  # by default the machine's, for which smtplib asks the DNS without a time-out
     session = (
-        smtplib.SMTP_SSL(timeout=server.seconds, context=server.tls)
+        smtplib.SMTP_SSL(local_hostname=name, timeout=server.seconds, context=server.tls)
         if server.security == "tls"
-        else smtplib.SMTP(timeout=server.seconds)
+        else smtplib.SMTP(local_hostname=name, timeout=server.seconds)
     )
     session._host = server.host  # noqa: SLF001  # whom the certificate must name; only the constructor that connects sets it
     return session
@@ -180,22 +192,17 @@ def _login(session: smtplib.SMTP, server: MailServer) -> None:
 
 def _compose(server: MailServer, to: str, message: Message, message_id: str) -> EmailMessage:
     if not server.host or not server.sender:
-        raise _Wrong("No mail is sent here: SMTP_HOST and SMTP_FROM are not set.", Outcome.REFUSED)
+        raise _Wrong("No mail is sent here: SMTP_HOST and SMTP_FROM are not set.")
     try:
         recipient = mail_address(to)
     except Invalid as error:
         raise _Wrong(error.detail, Outcome.REFUSED) from None
-    name, sender = email.utils.parseaddr(server.sender)
-    try:
-        origin = email.headerregistry.Address(one_line(name, 100), addr_spec=mail_address(sender))
-    except Invalid:
-        raise _Wrong("The sender's address cannot be used (SMTP_FROM).", Outcome.REFUSED) from None
     mail = EmailMessage(email.policy.SMTP)
-    mail["From"] = origin
-    mail["To"] = email.headerregistry.Address(addr_spec=recipient)
+    mail["From"] = server.origin
+    mail["To"] = Address(addr_spec=recipient)
     mail["Subject"] = one_line(message.title, 200)
     mail["Date"] = message.sent_at
-    mail["Message-ID"] = f"<{message_id}@{origin.domain}>"
+    mail["Message-ID"] = f"<{message_id}@{server.origin.domain}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies, please
     if message.priority in IMPORTANT:
         mail["Importance"] = "high"

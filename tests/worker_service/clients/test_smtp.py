@@ -104,6 +104,7 @@ FAULTS: dict[str, tuple[str, Reply, Outcome, int | None, str]] = {
     "no relaying": ("recipient", reply("554 5.7.1"), REFUSED, 554, "refused the recipient"),
     "sender put off": ("sender", reply("421 4.3.2"), RETRY, 421, "could not take the sender"),
     "sender refused": ("sender", reply("553 5.1.8"), REFUSED, 553, "refused the sender (SMTP_FROM)"),
+    "login wanted": ("sender", reply("530 5.7.0"), RETRY, 530, "wants a login or TLS first"),
     "no room": ("data", reply("452 4.3.1"), RETRY, 452, "could not take the message now"),
     "spam": ("data", reply("554 5.7.1"), REFUSED, 554, "refused the message (554)"),
     "hung up at the sender": ("sender", hang_up, RETRY, None, "hung up"),
@@ -317,21 +318,21 @@ def test_any_text_can_be_written_as_a_mail(text: str) -> None:
     bytes(smtp._compose(server, "ada@example.org", said(text), "1"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "detail"),
-    [
-        ({"smtp_host": ""}, "SMTP_HOST"),
-        ({"smtp_from": ""}, "SMTP_FROM"),
-        ({"smtp_from": "not an address"}, "SMTP_FROM"),
-    ],
-)
-def test_settings_that_send_no_mail_are_named(message: Message, changes: dict[str, str], detail: str) -> None:
-    settings = Settings.model_construct(**Settings.model_construct().model_dump()).with_changes(
-        **{"smtp_host": "127.0.0.1", "smtp_from": "vedette@example.org", **changes}
-    )
+@pytest.mark.parametrize("missing", ["smtp_host", "smtp_from"])
+def test_settings_that_send_no_mail_are_named_and_may_be_mended(message: Message, missing: str) -> None:
+    chosen = {"smtp_host": "127.0.0.1", "smtp_from": "vedette@example.org"} | {missing: ""}
+    settings = Settings.model_construct(**Settings.model_construct().model_dump()).with_changes(**chosen)
     sent = send(MailServer.of(settings), message)
-    assert (sent.outcome, sent.status) == (REFUSED, None)
-    assert detail in sent.detail
+    assert (sent.outcome, sent.status) == (RETRY, None)
+    assert missing.upper() in sent.detail
+
+
+def test_a_server_that_wants_tls_first(tls: ssl.SSLContext, message: Message) -> None:
+    with taking_mail(tls, starttls=True) as mailbox:
+        sent = send(reaching(mailbox), message)
+        assert (sent.outcome, sent.status) == (RETRY, 530)
+        assert "SMTP_USERNAME, SMTP_SECURITY" in sent.detail
+        assert not mailbox.mails
 
 
 def test_the_settings_make_the_server() -> None:
