@@ -4,6 +4,7 @@ The state of the service is in the database, so that more of it is more processe
 """
 
 import contextlib
+import gc
 import logging
 import socket
 import threading
@@ -103,6 +104,7 @@ class Server(BaseApplication):
         app = create_app(settings, sessions)
         for kind in (ParseException, NoMoreData):
             app.register_error_handler(kind, _broken_body)
+        gc.freeze()  # what stands by now stays: it need not be looked through again and again
         return app
 
 

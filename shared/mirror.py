@@ -6,9 +6,11 @@ size of the mirror.
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +27,7 @@ from shared.matching.certainty import Certainty
 from shared.matching.compare import Inventory, compare_criteria
 from shared.matching.component import Component
 from shared.matching.criterion import EVERY_VERSION, Criterion, IndexKey
-from shared.matching.evidence import evidence
+from shared.matching.evidence import evidence, evidences
 from shared.matching.explain import Explanation
 from shared.models.base import Document
 from shared.models.enrichment import is_known_exploited
@@ -85,6 +87,10 @@ class MatchResult:
     candidates: int
     """Vulnerabilities whose configurations were evaluated."""
 
+    def evidences(self) -> Iterator[Document]:
+        """Why, spelled out, for each match in turn: quicker than one by one, since they have much in common."""
+        return evidences(each.found for each in self.matches)
+
 
 def snapshot(session: Session) -> int:
     """The number of the last committed snapshot; 0 while the mirror is empty."""
@@ -129,18 +135,20 @@ def _match_together(
     inventory = Inventory(components)
     criteria = _criteria(session, inventory.lookup_keys())
     hits = compare_criteria(inventory, criteria)
-    ids = _users(session, hits.met)
+    users = _users(session, hits.met)
+    ids = sorted(users)
     details: dict[int, Details] = {}
     found: list[matching.Match] = []
     done = 0
     for chunk in database.in_lists(ids):
-        candidates, about = _candidates(session, chunk)
+        rows = {row[0]: row for row in _look_up(session, _CANDIDATES, chunk)}
+        candidates = (matching.Candidate(key, rows[key][-1] or (), users[key]) for key in sorted(rows))
         matches = list(matching.match_candidates(inventory, hits, candidates))
+        details.update((key, _details(rows[key])) for key in {each.vulnerability_id for each in matches})
         found += matches
-        details.update((each.vulnerability_id, about[each.vulnerability_id]) for each in matches)
         if on_progress is not None:
             on_progress(done := done + len(chunk), len(ids))
-    found.sort(key=lambda each: (each.component, each.vulnerability_id))
+    found.sort(key=attrgetter("component"))  # by CVE id they are in order already
     return MatchResult(list(map(Match, found)), details, snapshot(session), len(criteria), len(ids))
 
 
@@ -198,6 +206,7 @@ def quarantined_record(session: Session, key: str) -> bytes | None:
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _CRITERION = ", ".join(["id", *(field.name for field in msgspec.structs.fields(Criterion))])
+_CANDIDATES = "SELECT {details}, tree FROM vulnerability WHERE id IN ({values})"
 _DETAILS = f"id, cve_id, severity, score, {is_known_exploited()}"
 
 
@@ -222,17 +231,16 @@ def _criteria(session: Session, keys: Iterable[IndexKey]) -> dict[int, Criterion
     return {row[0]: Criterion(*row[1:]) for row in rows}
 
 
-def _users(session: Session, criteria: Iterable[int]) -> list[int]:
-    """The vulnerabilities that name one of the criteria as vulnerable, in the order of their CVE ids."""
-    statement = "SELECT vulnerability_id FROM criterion_use WHERE vulnerable AND criterion_id IN ({values})"
-    return sorted({row[0] for row in _look_up(session, statement, criteria)})
-
-
-def _candidates(session: Session, ids: Iterable[int]) -> tuple[list[matching.Candidate], dict[int, Details]]:
-    statement = "SELECT {details}, tree FROM vulnerability WHERE id IN ({values})"
-    rows = sorted(_look_up(session, statement, ids))
-    candidates = [matching.Candidate(row[0], row[-1] or ()) for row in rows]
-    return candidates, {row[0]: _details(row) for row in rows}
+def _users(session: Session, criteria: Iterable[int]) -> dict[int, list[int]]:
+    """The vulnerabilities that name one of the criteria as vulnerable, and which of them."""
+    statement = (
+        "SELECT vulnerability_id, criterion_id FROM criterion_use "
+        "WHERE vulnerable AND criterion_id IN ({values}) ORDER BY criterion_id"
+    )
+    users: dict[int, list[int]] = defaultdict(list)
+    for vulnerability, criterion in _look_up(session, statement, criteria):
+        users[vulnerability].append(criterion)
+    return users
 
 
 def _look_up(session: Session, statement: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:

@@ -70,9 +70,9 @@ def match_components(body: dict[str, Any]) -> Response:
             "cve_id": (about := result.details[each.vulnerability_id]).cve_id,
             "certainty": each.certainty,
             "severity": about.severity,
-            "evidence": each.evidence,
+            "evidence": evidence,
         }
-        for each in result.matches
+        for each, evidence in zip(result.matches, result.evidences(), strict=True)
     ]
     # Tens of thousands of matches are no work for a schema.
     text = msgspec.json.encode({"matches": matches, "snapshot": result.snapshot})

@@ -13,7 +13,8 @@ The flow, in one direction; nothing is cached between calls:
    Criterion) and gives `Hits`; `hits.met` is keyed by criterion id.
 4. Candidates are the vulnerabilities that use a criterion of `hits.met` under `vulnerable: true`; through
    other uses nothing can match, negated or not. `match.match_candidates(inventory, hits, candidates)`
-   evaluates the trees and yields one `match.Match` for a component and vulnerability.
+   evaluates the trees and yields one `match.Match` for a component and vulnerability. Most trees are nothing but
+   ORs: their blobs say so, and given the met criteria that a vulnerability uses they are not even decoded.
    `match.match(components, criteria, candidates)` is steps 2 to 4 in one call, for whoever has the criteria
    at hand.
 5. `evidence.evidence(match)` spells a match out as data with a sentence, when somebody asks;

@@ -106,9 +106,9 @@ class Inventory:
 def compare_criteria(inventory: Inventory, criteria: Mapping[int, Criterion]) -> Hits:
     """Compare each criterion once with every identity that shares its product."""
     hits = Hits({}, {}, set())
-    memo: dict[tuple[str, str], Any] = {}
+    shared = Shared()
     for number, criterion in criteria.items():
-        prepared = PreparedCriterion(criterion, memo)
+        prepared = PreparedCriterion(criterion, shared)
         for index, identity in inventory.sharing(prepared.product_key):
             outcome = prepared.compare(identity)
             if not isinstance(outcome, Reason):
@@ -136,15 +136,16 @@ def bounds(criterion: Criterion, name: cpe.Name) -> list[Bound]:
         found.append(Bound(">=", cpe.unquote(criterion.version_start_including), _AFTER_OR_AT))
     if criterion.version_start_excluding:
         found.append(Bound(">", cpe.unquote(criterion.version_start_excluding), _AFTER))
-    joined = name.update not in {cpe.ANY, cpe.NA} and name.version == cpe.ANY
-    update = cpe.unquote(name.update) if joined else ""
     if criterion.version_end_including:
-        found.append(
-            Bound("<=", vendor.join(cpe.unquote(criterion.version_end_including), update), _BEFORE_OR_AT)
-        )
+        found.append(Bound("<=", _upper(criterion.version_end_including, name), _BEFORE_OR_AT))
     if criterion.version_end_excluding:
-        found.append(Bound("<", vendor.join(cpe.unquote(criterion.version_end_excluding), update), _BEFORE))
+        found.append(Bound("<", _upper(criterion.version_end_excluding, name), _BEFORE))
     return found
+
+
+def _upper(bound: str, name: cpe.Name) -> str:
+    joined = name.update not in _UNSTATED and name.version == cpe.ANY
+    return vendor.join(cpe.unquote(bound), cpe.unquote(name.update) if joined else "")
 
 
 def criterion_name(criterion: Criterion) -> cpe.Name:
@@ -152,25 +153,66 @@ def criterion_name(criterion: Criterion) -> cpe.Name:
     return cpe.Name("a") if criterion.is_package else cpe.parse(criterion.criteria)
 
 
-class PreparedCriterion:
-    """A criterion made ready to be compared with many identities."""
+class PreparedName:
+    """What a criterion says apart from its range, made ready: many ranges of a product share one match string."""
 
-    __slots__ = ("_bounds", "_memo", "_others", "_version_key", "criterion", "name", "product_key")
+    __slots__ = ("is_open", "name", "others", "product_key", "version_key")
 
-    def __init__(self, criterion: Criterion, memo: dict[tuple[str, str], Any]) -> None:
-        self.criterion = criterion
-        self._memo = memo
-        """Sort keys by scheme and text, shared between the criteria of one comparison."""
+    def __init__(self, criterion: Criterion) -> None:
         try:
             self.name: cpe.Name | None = criterion_name(criterion)
         except cpe.CpeError:
-            self.name = None
-            self.product_key = EVERY_PRODUCT
+            self.name, self.product_key, self.is_open = None, EVERY_PRODUCT, True
             return
         self.product_key = criterion.criteria if criterion.is_package else product_key(self.name)
-        self._version_key = "" if criterion.has_range else version_key(self.name)
-        self._bounds = bounds(criterion, self.name) if criterion.has_range else []
-        self._others = [] if criterion.criteria.endswith(_NO_OTHERS) else _others(self.name)
+        self.version_key = version_key(self.name)
+        self.is_open = self.name.target_sw in _UNSTATED
+        """Whether it names no ecosystem."""
+        self.others = [] if criterion.criteria.endswith(_NO_OTHERS) else _others(self.name)
+
+
+class Keys(dict[str, Any]):
+    """Sort keys of one scheme, by the text of the version; each is worked out when it is first asked for."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._key = scheme.key
+
+    def __missing__(self, version: str) -> Any:
+        return self.setdefault(version, self._key(version))
+
+
+class Shared:
+    """What the criteria of one comparison have in common."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, PreparedName] = {}
+        """By match string."""
+        self.keys: dict[str, Keys] = {}
+        """By the scheme's name."""
+
+    def name_of(self, criterion: Criterion) -> PreparedName:
+        """The criterion's name, made ready once."""
+        found = self.names.get(criterion.criteria)
+        return found or self.names.setdefault(criterion.criteria, PreparedName(criterion))
+
+    def keys_of(self, scheme: Scheme) -> Keys:
+        """The scheme's sort keys."""
+        found = self.keys.get(scheme.name)
+        return self.keys.setdefault(scheme.name, Keys(scheme)) if found is None else found
+
+
+class PreparedCriterion:
+    """A criterion made ready to be compared with many identities."""
+
+    __slots__ = ("_bounds", "_prepared", "_shared", "criterion", "name", "product_key")
+
+    def __init__(self, criterion: Criterion, shared: Shared) -> None:
+        self.criterion = criterion
+        self._shared = shared
+        self._prepared = shared.name_of(criterion)
+        self.name = self._prepared.name
+        self.product_key = self._prepared.product_key
+        self._bounds = [] if self.name is None else bounds(criterion, self.name)
 
     def compare(self, identity: Identity) -> tuple[str, ...] | Reason:
         """The attributes that are not stated when the criterion is met, otherwise why it is not."""
@@ -178,20 +220,19 @@ class PreparedCriterion:
             return Reason.UNREADABLE
         if self.product_key == EVERY_PRODUCT and not self._same_product(self.name, identity.name):
             return Reason.NO_IDENTIFIER
-        if identity.open_ceiling is None and self.name.target_sw in _OPEN:
+        if identity.open_ceiling is None and self._prepared.is_open:
             return Reason.ECOSYSTEM_DIFFERS
         reason = self._compare_version(self.name, identity)
         if reason is not None and reason not in UNDECIDED:
             return reason
-        not_stated = self._compare_others(identity) if self._others else ()
+        not_stated = self._compare_others(identity) if self._prepared.others else ()
         if isinstance(not_stated, Reason):
             return not_stated
         return not_stated if reason is None else reason
 
     def certainty(self, identity: Identity, not_stated: tuple[str, ...]) -> Certainty:
         """How sure it is that the criterion, being met, speaks of the component."""
-        is_open = self.name is None or self.name.target_sw in _OPEN
-        sure = identity.open_ceiling if is_open and identity.open_ceiling else identity.ceiling
+        sure = identity.open_ceiling if self._prepared.is_open and identity.open_ceiling else identity.ceiling
         return weakest(sure, Certainty.CONDITIONAL) if not_stated else sure
 
     @staticmethod
@@ -201,7 +242,7 @@ class PreparedCriterion:
 
     def _compare_others(self, identity: Identity) -> tuple[str, ...] | Reason:
         not_stated = []
-        for attribute, value in self._others:
+        for attribute, value in self._prepared.others:
             if attribute == "target_sw" and identity.target_sw and value != cpe.NA:
                 if value not in identity.target_sw:
                     return Reason.ECOSYSTEM_DIFFERS
@@ -222,19 +263,20 @@ class PreparedCriterion:
             return Reason.VERSION_UNKNOWN
         if version != cpe.ANY and not self._is_named(name, identity):
             return Reason.VERSION_OUTSIDE
-        if not self.criterion.has_range:
+        if not self._bounds:
             return None
         return self._within(identity) if identity.version else Reason.VERSION_UNKNOWN
 
     def _is_named(self, name: cpe.Name, identity: Identity) -> bool:
         """Whether the version is the one that the name names, or covered by its wildcards."""
-        if self._version_key:
-            return self._version_key in (identity.bases if name.update == cpe.ANY else identity.equal)
-        if self.criterion.has_range:
-            return version_key(name) in identity.bases
+        key = self._prepared.version_key
+        if self._bounds:
+            return key in identity.bases
+        if key:
+            return key in (identity.bases if name.update == cpe.ANY else identity.equal)
         # Wildcards: compare attribute by attribute, with the component's own CPE version or its quoted text.
         target = cpe.quote(identity.version)
-        if name.update in {cpe.ANY, cpe.NA}:
+        if name.update in _UNSTATED:
             return cpe.compare(name.version, target) in _COVERS
         own = identity.name
         return (
@@ -244,32 +286,26 @@ class PreparedCriterion:
 
     def _within(self, identity: Identity) -> Reason | None:
         for bound in self._bounds:
-            order = self.order(identity, bound.text)
+            order = self._order(identity, bound.text)
             if order is None:
                 return Reason.VERSION_UNDECIDED
             if order not in bound.allowed:
                 return Reason.VERSION_OUTSIDE
         return None
 
-    def order(self, identity: Identity, bound: str) -> int | None:
+    def _order(self, identity: Identity, bound: str) -> int | None:
         """The order of the identity's version and a bound: in its scheme, else the vendors'; or undecided."""
-        scheme = identity.scheme
-        order = compare_keys(self._key(scheme, identity.version), self._key(scheme, bound))
-        if order is None and scheme is not versions.VENDOR:
-            scheme = versions.VENDOR
-            order = compare_keys(self._key(scheme, identity.version), self._key(scheme, bound))
+        keys = self._shared.keys_of(identity.scheme)
+        order = compare_keys(keys[identity.version], keys[bound])
+        if order is None and identity.scheme is not versions.VENDOR:
+            keys = self._shared.keys_of(versions.VENDOR)
+            order = compare_keys(keys[identity.version], keys[bound])
         return order
-
-    def _key(self, scheme: Scheme, version: str) -> Any:
-        try:
-            return self._memo[scheme.name, version]
-        except KeyError:
-            return self._memo.setdefault((scheme.name, version), scheme.key(version))
 
 
 _AFTER_OR_AT, _AFTER = frozenset({0, 1}), frozenset({1})
 _BEFORE_OR_AT, _BEFORE = frozenset({-1, 0}), frozenset({-1})
-_OPEN = frozenset({cpe.ANY, cpe.NA})
+_UNSTATED = frozenset({cpe.ANY, cpe.NA})
 _NO_OTHERS = ":*:*:*:*:*:*"
 _OTHERS = ("edition", "language", "sw_edition", "target_sw", "target_hw", "other")
 _COVERS = frozenset({cpe.Relation.SUPERSET, cpe.Relation.EQUAL})

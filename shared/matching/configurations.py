@@ -59,16 +59,54 @@ Tree = tuple[Configuration, ...]
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Tree)
+_alternatives = msgspec.msgpack.Decoder(tuple[tuple[Operand, ...], ...])
+_ANY = b"\xc1"
+"""How the blob of a tree of plain ORs begins: the one byte with which no MessagePack begins."""
 
 
 def encode(tree: Tree) -> bytes:
-    """The tree as a small blob (MessagePack)."""
+    """The tree as a small blob: MessagePack; of nothing but plain ORs (seven of eight) just their operands."""
+    if all(is_plain(each) and not each.cna for each in tree):
+        return _ANY + _encoder.encode([each.nodes[0].operands for each in tree])
     return _encoder.encode(tree)
 
 
 def decode(blob: bytes) -> Tree:
     """The tree of a blob that `encode` wrote."""
-    return _decoder.decode(blob)
+    if not any_suffices(blob):
+        return _decoder.decode(blob)
+    return tuple([Configuration(False, False, (Node(False, False, each),)) for each in _operands_of(blob)])
+
+
+def any_suffices(blob: bytes) -> bool:
+    """Whether a vulnerability with this tree affects whatever meets any one of its vulnerable criteria.
+
+    Told without decoding. A blob from before the difference was made says no, and means the same when evaluated.
+    """
+    return blob.startswith(_ANY)
+
+
+def find(blob: bytes, criterion: int) -> Path:
+    """Where a vulnerable criterion stands first in a tree of which any suffices."""
+    for index, operands in enumerate(_operands_of(blob)):
+        if criterion in operands:
+            return index, 0, operands.index(criterion)
+    raise ValueError(f"criterion {criterion} is not in the tree")
+
+
+def _operands_of(blob: bytes) -> tuple[tuple[Operand, ...], ...]:
+    return _alternatives.decode(memoryview(blob)[len(_ANY) :])
+
+
+def is_plain(configuration: Configuration) -> bool:
+    """The common case: one node that is an OR of criteria."""
+    nodes = configuration.nodes
+    return len(nodes) == 1 and not configuration.negate and is_plain_node(nodes[0])
+
+
+def is_plain_node(node: Node) -> bool:
+    """Whether a node is an OR of criteria and nothing else."""
+    return not (node.every or node.negate or node.children)
 
 
 def from_record(configurations: Any) -> tuple[Tree, list[Criterion]]:
@@ -285,7 +323,7 @@ _MOST_MIXED = 8
 
 def _mixed(configuration: Configuration, truth: Truth) -> tuple[Operand, ...]:
     """The unknown operands that occur both plainly and negated; none when they are too many to enumerate."""
-    if not configuration.negate and not any(_negates(node) for node in configuration.nodes):
+    if not configuration.negate and not any(map(_negates, configuration.nodes)):
         return ()
     plain: set[Operand] = set()
     negated: set[Operand] = set()
@@ -296,7 +334,7 @@ def _mixed(configuration: Configuration, truth: Truth) -> tuple[Operand, ...]:
 
 
 def _negates(node: Node) -> bool:
-    return node.negate or any(_negates(child) for child in node.children)
+    return node.negate or any(map(_negates, node.children))
 
 
 def _polarities(node: Node, into: tuple[set[Operand], set[Operand]]) -> None:
@@ -341,19 +379,22 @@ class _Pass:
     ) -> None:
         """Add a node's value, if it has any, and its contributions to those of what it stands in."""
         inside = negated != node.negate
-        values: list[int] = []
-        found: list[Contribution] = []
-        for index, operand in enumerate(node.operands):
-            value = self._truth(operand)
-            values.append(value)
-            if value == TRUE and not inside and isinstance(operand, int):
-                found.append(Contribution((*path, index), operand, TRUE))
+        values = list(map(self._truth, node.operands))
+        found = _true_operands(node, values, path) if TRUE in values and not inside else []
         for index, child in enumerate(node.children):
             self._node(child, (*path, index), inside, (values, found))
         total, found = _join(values, found, node, negated)
         if total is not None:
             into[0].append(total)
             into[1].extend(found)
+
+
+def _true_operands(node: Node, values: Sequence[int], path: Path) -> list[Contribution]:
+    return [
+        Contribution((*path, index), operand, TRUE)
+        for index, (operand, value) in enumerate(zip(node.operands, values, strict=True))
+        if value == TRUE and isinstance(operand, int)
+    ]
 
 
 def _join(

@@ -11,13 +11,16 @@
 * `assumes`: what the inventory does not say and the match takes for granted: `platforms`, `attributes`;
 * `because`: why the component's source allows no surer conclusion, when it says so;
 * `sentence`.
+
+`evidences(matches)` is the same for many matches: what they share is worked out once.
 """
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from shared.matching import configurations, cpe, versions
 from shared.matching.certainty import Certainty
-from shared.matching.compare import bounds, criterion_name
+from shared.matching.compare import Hit, bounds, criterion_name
 from shared.matching.criterion import Criterion
 from shared.matching.identity import Identity, Origin
 from shared.matching.match import Match
@@ -37,49 +40,80 @@ _ORIGIN = {
 
 def evidence(match: Match) -> dict[str, Any]:
     """The evidence of a match, ready for JSON."""
-    hit = match.hit
-    tests, scheme = version_tests(hit.criterion, hit.identity)
-    because = {"because": hit.identity.because} if hit.identity.because else {}
+    return _evidence(match, _spell(match.hit))
+
+
+def evidences(matches: Iterable[Match]) -> Iterator[dict[str, Any]]:
+    """The evidence of each match, ready for JSON; parts of it are one object for all that share a hit."""
+    spelled: dict[int, tuple[Hit, _Spelled]] = {}
+    for match in matches:
+        known = spelled.get(id(match.hit))
+        if known is None:
+            known = spelled[id(match.hit)] = (
+                match.hit,
+                _spell(match.hit),
+            )  # the hit is held, so its id stays its own
+        yield _evidence(match, known[1])
+
+
+class _Spelled(NamedTuple):
+    """What a hit contributes to the evidence of every match through it."""
+
+    criterion: dict[str, str]
+    identifier: dict[str, str]
+    version: dict[str, Any]
+    attributes: list[str]
+    """Those that the inventory does not state, with the value that is wanted."""
+    subject: str
+    """The component, as the sentence begins."""
+    meets: str
+    """Criterion, identity and comparison, in the middle of the sentence."""
+    because: str
+    """Why no surer conclusion is allowed; empty when nobody says so."""
+
+
+def _spell(hit: Hit) -> _Spelled:
+    identity, criterion = hit.identity, hit.criterion
+    tests, scheme = version_tests(criterion, identity)
+    tested = f" ({' and '.join(tests)}; version order: {scheme})" if criterion.has_range and tests else ""
+    return _Spelled(
+        describe_criterion(criterion),
+        {"name": identity.label, "origin": identity.origin.value, "source": identity.source},
+        {"value": identity.version, "scheme": scheme, "tests": tests},
+        [f"{attribute}={_wanted(criterion, attribute)}" for attribute in hit.not_stated],
+        f"{_product(identity)} {identity.version}".strip(),
+        f"{criterion.criteria}{describe_range(criterion)}, "
+        f"which {_ORIGIN[identity.origin]} {identity.label} meets{tested}",
+        identity.because,
+    )
+
+
+def _evidence(match: Match, spelled: _Spelled) -> dict[str, Any]:
+    platforms = [each.product_key for each in match.unknown]
     return {
         "certainty": match.certainty.value,
-        "sentence": _sentence(match, tests, scheme),
-        "criterion": describe_criterion(hit.criterion),
+        "sentence": _sentence(match, spelled),
+        "criterion": spelled.criterion,
         "path": configurations.spell(match.path, cna=match.cna),
-        "identifier": {
-            "name": hit.identity.label,
-            "origin": hit.identity.origin.value,
-            "source": hit.identity.source,
-        },
-        "version": {"value": hit.identity.version, "scheme": scheme, "tests": tests},
-        "assumes": {
-            "platforms": [each.product_key for each in match.unknown],
-            "attributes": [
-                f"{attribute}={_wanted(hit.criterion, attribute)}" for attribute in hit.not_stated
-            ],
-        },
-        **because,
+        "identifier": spelled.identifier,
+        "version": spelled.version,
+        "assumes": {"platforms": platforms, "attributes": spelled.attributes},
+        **({"because": spelled.because} if spelled.because else {}),
     }
 
 
 def sentence(match: Match) -> str:
     """The evidence of a match as one English sentence."""
-    return _sentence(match, *version_tests(match.hit.criterion, match.hit.identity))
+    return _sentence(match, _spell(match.hit))
 
 
-def _sentence(match: Match, tests: list[str], scheme: str) -> str:
-    hit = match.hit
-    identity = hit.identity
-    subject = f"{_product(identity)} {identity.version}".strip()
-    because = (
-        f" ({' and '.join(tests)}; version order: {scheme})" if hit.criterion.has_range and tests else ""
-    )
+def _sentence(match: Match, spelled: _Spelled) -> str:
     told = "the CNA's data names" if match.cna else "the record names"
-    text = (
-        f"{subject} {_SURE[match.certainty]}: {told} {hit.criterion.criteria}{describe_range(hit.criterion)}"
-    )
-    text += f", which {_ORIGIN[identity.origin]} {identity.label} meets{because}"
-    doubt = f"; {identity.because}" if identity.because else ""
-    return text + _conditions(match) + doubt + "."
+    conditions = [f"it runs with {_plain(each.product_key)}" for each in match.unknown]
+    conditions += [f"its {each.replace('=', ' is ', 1)}" for each in spelled.attributes]
+    condition = f", if {' and '.join(conditions)}, which the inventory does not say" if conditions else ""
+    doubt = f"; {spelled.because}" if spelled.because else ""
+    return f"{spelled.subject} {_SURE[match.certainty]}: {told} {spelled.meets}{condition}{doubt}."
 
 
 def describe_criterion(criterion: Criterion) -> dict[str, str]:
@@ -142,14 +176,6 @@ def _product(identity: Identity) -> str:
 
 def _wanted(criterion: Criterion, attribute: str) -> str:
     return cpe.unquote(str(getattr(criterion_name(criterion), attribute)))
-
-
-def _conditions(match: Match) -> str:
-    told = [f"it runs with {_plain(each.product_key)}" for each in match.unknown]
-    told += [
-        f"its {attribute} is {_wanted(match.hit.criterion, attribute)}" for attribute in match.hit.not_stated
-    ]
-    return f", if {' and '.join(told)}, which the inventory does not say" if told else ""
 
 
 def _plain(product_key: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from shared.matching import configurations, cpe
-from shared.matching.compare import Inventory, PreparedCriterion, compare_criteria
+from shared.matching.compare import Inventory, PreparedCriterion, Shared, compare_criteria
 from shared.matching.component import Component
 from shared.matching.configurations import FALSE, Platform, Tree
 from shared.matching.criterion import EVERY_PRODUCT, Criterion
@@ -89,10 +89,11 @@ def _misses(
     identities: Sequence[Identity], criteria: Mapping[int, Criterion], tree: Tree
 ) -> Iterator[NearMiss]:
     """Every comparison of a vulnerable criterion with an identity of the same product."""
+    shared = Shared()
     for path, operand in configurations.operands(tree):
         if isinstance(operand, Platform) or operand not in criteria:
             continue
-        prepared = PreparedCriterion(criteria[operand], {})
+        prepared = PreparedCriterion(criteria[operand], shared)
         for identity in identities:
             if prepared.product_key not in {identity.product_key, EVERY_PRODUCT}:
                 continue

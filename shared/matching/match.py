@@ -17,7 +17,7 @@ inventory. A vulnerability with no met vulnerable criterion never matches, negat
 could be said to be affected: so candidates need only be sought through criteria that are met.
 """
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -47,6 +47,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
     vulnerability_id: int
     tree: bytes | Tree
+    met: Sequence[int] = ()
+    """All its vulnerable criteria that are met, where that is known: a tree of plain ORs need not be decoded then."""
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -59,12 +61,23 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     certainty: Certainty
     criterion_id: int
     hit: Hit
-    path: Path
+    place: Path | bytes
+    """Where the criterion stands; or the tree of plain ORs, in which nobody has looked for it yet."""
+
     unknown: tuple[Platform, ...] = ()
     """The platform operands of the configuration about which the inventory says nothing."""
 
     cna: bool = False
     """Whether the CNA's own data says so, not NVD's analysis."""
+
+    @property
+    def path(self) -> Path:
+        """Where the criterion stands."""
+        return (
+            configurations.find(self.place, self.criterion_id)
+            if isinstance(self.place, bytes)
+            else self.place
+        )
 
 
 def match(
@@ -77,26 +90,53 @@ def match(
 
 def match_candidates(inventory: Inventory, hits: Hits, candidates: Iterable[Candidate]) -> Iterator[Match]:
     """Evaluate candidates' configurations, given which criteria are met."""
-    met = hits.met
     truth = truths(inventory, hits)
     for candidate in candidates:
         number, tree = candidate.vulnerability_id, candidate.tree
         if isinstance(tree, bytes):
+            if candidate.met and configurations.any_suffices(tree):
+                yield from _by_any(number, tree, candidate.met, hits)
+                continue
             tree = configurations.decode(tree)
-        best: dict[int, Match] = {}
-        for index, configuration in enumerate(tree):
-            cna = configuration.cna
-            for reason in _reasons(met, truth, configuration, index):
-                unknown = _unknown(configuration, truth) if reason.value == UNKNOWN else ()
-                for hit in met[reason.criterion]:
-                    sure = hit.certainty if reason.value == TRUE and not cna else _limited(hit, cna=cna)
-                    found = Match(
-                        hit.component, number, sure, reason.criterion, hit, reason.path, unknown, cna
-                    )
-                    known = best.get(hit.component)
-                    if known is None or _is_better(found, known):
-                        best[hit.component] = found
-        yield from best.values()
+        yield from _by_evaluation(number, tree, candidate.met or _met_of(tree, hits), hits, truth)
+
+
+def _met_of(tree: Tree, hits: Hits) -> list[int]:
+    """The vulnerable criteria of a tree that are met."""
+    operands = (operand for _, operand in configurations.operands(tree) if isinstance(operand, int))
+    return sorted(hits.met.keys() & operands)
+
+
+def _by_any(number: int, tree: bytes, criteria: Iterable[int], hits: Hits) -> Iterable[Match]:
+    """The matches of a vulnerability of which any criterion suffices: no evaluation could say more."""
+    best: dict[int, Match] = {}
+    for criterion in criteria:
+        for hit in hits.met[criterion]:
+            _keep(best, Match(hit.component, number, hit.certainty, criterion, hit, tree))
+    return best.values()
+
+
+def _by_evaluation(number: int, tree: Tree, met: Sequence[int], hits: Hits, truth: Truth) -> Iterable[Match]:
+    best: dict[int, Match] = {}
+    for index, configuration in enumerate(tree if met else ()):
+        reasons = _reasons(met, truth, configuration, index)
+        open_question = any(reason.value == UNKNOWN for reason in reasons)
+        platforms = _unknown(configuration, truth) if open_question else ()
+        for reason in reasons:
+            unknown = platforms if reason.value == UNKNOWN else ()
+            is_sure = reason.value == TRUE and not configuration.cna
+            for hit in hits.met[reason.criterion]:
+                sure = hit.certainty if is_sure else _limited(hit, cna=configuration.cna)
+                place = hit.component, number, sure, reason.criterion, hit, reason.path
+                _keep(best, Match(*place, unknown, configuration.cna))
+    return best.values()
+
+
+def _keep(best: dict[int, Match], found: Match) -> None:
+    """Keep a component's best match."""
+    known = best.get(found.component)
+    if known is None or _is_better(found, known):
+        best[found.component] = found
 
 
 def _limited(hit: Hit, *, cna: bool) -> Certainty:
@@ -137,29 +177,47 @@ _PLATFORM_PARTS = frozenset({"o", "h"})
 
 
 def _reasons(
-    met: Mapping[int, object], truth: Truth, configuration: Configuration, index: int
+    met: Sequence[int], truth: Truth, configuration: Configuration, index: int
 ) -> Sequence[Contribution]:
-    """The met criteria that make the configuration true, or leave it unknown."""
-    if _is_flat(configuration):
-        operands = configuration.nodes[0].operands
-        found = met.keys() & operands  # platform operands are never equal to an id
-        return [Contribution((index, 0, operands.index(each)), each, TRUE) for each in sorted(found)]
-    if not any(_touches(node, met.keys()) for node in configuration.nodes):
+    """The met criteria that make the configuration true, or leave it unknown.
+
+    Two shapes, which are nearly all, are read off without a walk: a plain OR, and an AND of plain ORs (software on a
+    platform).
+    """
+    nodes = configuration.nodes
+    if not any(_touches(node, met) for node in nodes):
         return ()
+    if configurations.is_plain(configuration):
+        return _held(nodes[0], (index, 0), met)
+    if configuration.every and not configuration.negate and all(map(configurations.is_plain_node, nodes)):
+        return _all_of(nodes, index, met, truth)
     return configurations.evaluate(configuration, truth, index).contributions
 
 
-def _touches(node: Node, met: KeysView[int]) -> bool:
+def _touches(node: Node, met: Sequence[int]) -> bool:
     """Whether a node holds a vulnerable criterion that is met."""
-    return not met.isdisjoint(node.operands) or any(_touches(child, met) for child in node.children)
+    for each in met:  # few: quicker than to hash all operands
+        if each in node.operands:
+            return True
+    return bool(node.children) and any(_touches(child, met) for child in node.children)
 
 
-def _is_flat(configuration: Configuration) -> bool:
-    """The common case: one node that is an OR of criteria."""
-    if configuration.negate or len(configuration.nodes) != 1:
-        return False
-    node = configuration.nodes[0]
-    return not (node.every or node.negate or node.children)
+def _held(node: Node, path: Path, met: Sequence[int]) -> list[Contribution]:
+    """The criteria of a plain node that are met, in its order."""
+    places = sorted((node.operands.index(each), each) for each in met if each in node.operands)
+    return [Contribution((*path, place), each, TRUE) for place, each in places]
+
+
+def _all_of(nodes: Sequence[Node], index: int, met: Sequence[int], truth: Truth) -> list[Contribution]:
+    """What is met in an AND of plain nodes, as true as the least of them; one without operands says nothing."""
+    found = [_held(node, (index, number), met) for number, node in enumerate(nodes)]
+    least = min(
+        TRUE if here else max(map(truth, node.operands))
+        for here, node in zip(found, nodes, strict=True)
+        if node.operands
+    )
+    every = [each for here in found for each in here] if least != FALSE else []
+    return every if least == TRUE else [Contribution(each.path, each.criterion, least) for each in every]
 
 
 def _unknown(configuration: Configuration, truth: Truth) -> tuple[Platform, ...]:

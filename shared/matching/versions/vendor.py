@@ -105,7 +105,10 @@ def key(version: str) -> Key | None:
     """The sort key, or None when the version has no place in any order."""
     text = version.strip().lower()
     if _PLAIN.fullmatch(text):
-        return Key("", (*_strip([(3, int(number), "") for number in text.split(".")]), _END))
+        numbers = list(map(int, text.split(".")))
+        while len(numbers) > 1 and not numbers[-1]:
+            numbers.pop()
+        return Key("", (*[(3, number, "") for number in numbers], _END))
     runs = _runs(text)
     if not any(kind == 3 for kind, _, _ in runs) or _HASH.fullmatch(text):
         return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.matching.compare import Inventory, PreparedCriterion, compare_criteria
+from shared.matching.compare import Inventory, PreparedCriterion, Shared, compare_criteria
 from shared.matching.component import Component
 from shared.matching.criterion import Criterion
 from shared.matching.identity import identify
@@ -16,7 +16,7 @@ def component(version, update="*", rest="*:*:*:*:*:*", **more):
 
 
 def compare(criterion, found):
-    return PreparedCriterion(criterion, {}).compare(identify(found)[0])
+    return PreparedCriterion(criterion, Shared()).compare(identify(found)[0])
 
 
 MET, OUTSIDE, UNKNOWN, UNDECIDED = (

@@ -10,18 +10,7 @@ from hypothesis import strategies as st
 from shared.matching import configurations
 from shared.matching.configurations import FALSE, TRUE, UNKNOWN, Configuration, Node, Platform
 from tests.shared.matching import brute_force
-
-A, B, C, D = (f"cpe:2.3:a:v:{letter}:1:*:*:*:*:*:*:*" for letter in "abcd")
-WINDOWS = "cpe:2.3:o:microsoft:windows:-:*:*:*:*:*:*:*"
-
-
-def entry(criteria, vulnerable=True, **bounds):
-    return {"criteria": criteria, "vulnerable": vulnerable, **bounds}
-
-
-def node(*entries, operator="OR", negate=False, children=()):
-    made = {"operator": operator, "negate": negate, "cpeMatch": list(entries)}
-    return {**made, "children": list(children)} if children else made
+from tests.shared.matching.generated import CONFIGURATIONS, WINDOWS, A, B, C, D, entry, node
 
 
 def read(*record):
@@ -120,6 +109,60 @@ def test_a_tree_survives_storage_with_ids_of_63_bits():
     assert stored == ids
 
 
+PLAIN = {"nodes": [node(entry(A), entry(WINDOWS, vulnerable=False), entry(B))]}
+# A record's configurations, and whether any one of its vulnerable criteria suffices.
+ANY_SUFFICES = [
+    ([PLAIN], True),
+    ([PLAIN, {"nodes": [node(entry(C))]}], True),
+    ([{"operator": "AND", "nodes": [node(entry(A))]}], True),  # of one node
+    ([PLAIN, {"operator": "AND", "nodes": [node(entry(C)), node(entry(D))]}], False),
+    ([{"nodes": [node(entry(A), operator="AND")]}], False),
+    ([{"nodes": [node(entry(A), negate=True)]}], False),
+    ([{"negate": True, "nodes": [node(entry(A))]}], False),
+    ([{"nodes": [node(entry(A), children=[node(entry(B))])]}], False),
+    ([{"nodes": [node(entry(A)), node(entry(B))]}], False),
+]
+
+
+@pytest.mark.parametrize(("record", "suffices"), ANY_SUFFICES)
+def test_the_blob_tells_whether_any_criterion_suffices(record, suffices):
+    tree, _ = read(*record)
+
+    blob = configurations.encode(tree)
+
+    assert configurations.any_suffices(blob) is suffices
+    decoded = configurations.decode(blob)
+    paths = dict(configurations.operands(tree))
+    assert list(configurations.operands(decoded)) == list(paths.items())
+    if suffices:
+        assert all(
+            paths[configurations.find(blob, each)] == each for each in paths.values() if each in (0, 2)
+        )
+    else:
+        assert decoded == tree
+
+
+def test_any_of_the_cnas_own_criteria_does_not_suffice():
+    (plain,), _ = read(PLAIN)
+
+    assert not configurations.any_suffices(configurations.encode((msgspec.structs.replace(plain, cna=True),)))
+
+
+def test_blobs_from_before_plain_ors_were_marked_are_read():
+    tree, _ = read(PLAIN)
+    before = msgspec.msgpack.encode(tree)
+
+    assert configurations.decode(before) == tree
+    assert not configurations.any_suffices(before)
+
+
+def test_what_is_not_in_the_tree_is_not_found():
+    tree, _ = read(PLAIN)
+
+    with pytest.raises(ValueError, match="criterion 7 is not"):
+        configurations.find(configurations.encode(tree), 7)
+
+
 def test_paths_are_those_of_the_record():
     tree, _ = read({"nodes": [node(entry(A)), node(children=[node(entry(B), entry(C))])]})
 
@@ -210,38 +253,6 @@ def test_what_is_empty_says_nothing():
 
 # Against brute force
 
-_entries = st.builds(
-    entry,
-    st.sampled_from([A, B, C, D, WINDOWS]),
-    st.booleans(),
-)
-_operators = st.sampled_from(["AND", "OR"])
-_negate = st.integers(0, 4).map(lambda number: number == 0)
-_leaves = st.builds(
-    lambda entries, operator, negate: node(*entries, operator=operator, negate=negate),
-    st.lists(_entries, max_size=3),
-    _operators,
-    _negate,
-)
-_nodes = st.recursive(
-    _leaves,
-    lambda inner: st.builds(
-        lambda entries, operator, negate, children: node(
-            *entries, operator=operator, negate=negate, children=children
-        ),
-        st.lists(_entries, max_size=2),
-        _operators,
-        _negate,
-        st.lists(inner, max_size=2),
-    ),
-    max_leaves=4,
-)
-_configurations = st.builds(
-    lambda operator, negate, nodes: {"operator": operator, "negate": negate, "nodes": nodes},
-    _operators,
-    _negate,
-    st.lists(_nodes, max_size=3),
-)
 _states = st.fixed_dictionaries(
     {criteria: st.sampled_from([True, False, None]) for criteria in (A, B, C, D, WINDOWS)}
 )
@@ -249,7 +260,7 @@ _AS_NUMBER = {True: TRUE, False: FALSE, None: UNKNOWN}
 
 
 @settings(max_examples=3000, deadline=None)
-@given(_configurations, _states)
+@given(CONFIGURATIONS, _states)
 def test_brute_force_agrees_on_generated_configurations(configuration, states):
     agree(configuration, lambda found: states[found["criteria"]])
 

@@ -7,7 +7,7 @@ import pytest
 from shared.matching.certainty import Certainty
 from shared.matching.component import Component
 from shared.matching.configurations import from_record
-from shared.matching.evidence import evidence, sentence
+from shared.matching.evidence import evidence, evidences, sentence
 from shared.matching.match import Candidate, match
 
 CRITERIA = "cpe:2.3:a:openssl:openssl:*:*:*:*:*:*:*:*"
@@ -94,3 +94,14 @@ def test_evidence_is_json():
 
     assert json.loads(json.dumps(told)) == told
     assert told["certainty"] in set(Certainty)
+
+
+def test_the_evidence_of_many_is_that_of_each():
+    tree, criteria = from_record([*RECORD, *single("cpe:2.3:a:openssl:openssl:*:*:*:*:*:windows:*:*")])
+    components = [Component(cpes=(NAME,)), Component(cpes=(NAME.replace("1.0.1f", "1.0.2"),))]
+    candidates = [Candidate(number, tree) for number in range(3)]
+
+    matches = list(match(components, dict(enumerate(criteria)), candidates))
+
+    assert len(matches) == 6
+    assert list(evidences(matches)) == [evidence(each) for each in matches]

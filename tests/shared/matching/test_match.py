@@ -1,13 +1,17 @@
 """Matching an asset: certainty, platforms, one match for a component and vulnerability."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.matching import configurations
 from shared.matching.certainty import Certainty
+from shared.matching.compare import Inventory, compare_criteria
 from shared.matching.component import Component
-from shared.matching.configurations import from_record
+from shared.matching.configurations import TRUE, from_record
 from shared.matching.identity import lookup_keys
-from shared.matching.match import Candidate, match
+from shared.matching.match import Candidate, match, match_candidates, truths
+from tests.shared.matching import generated
 
 OPENSSL = "cpe:2.3:a:openssl:openssl:*:*:*:*:*:*:*:*"
 WINDOWS, LINUX = (
@@ -230,3 +234,29 @@ def test_the_binary_of_a_system_package_is_fixed_with_it():
         1: Certainty.CONFIRMED,
         2: Certainty.POSSIBLE,
     }
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.lists(generated.CONFIGURATIONS, max_size=3),
+    st.sets(st.sampled_from([generated.A, generated.B, generated.C, generated.WINDOWS, LINUX])),
+)
+def test_the_short_ways_conclude_what_the_evaluation_does(record, present):
+    """From a tree, from its blob, and from its blob with what is met in it."""
+    inventory = Inventory(named(*sorted(present)))
+    tree, criteria = from_record(record)
+    hits = compare_criteria(inventory, dict(enumerate(criteria)))
+    values = {}
+    for configuration in tree:
+        for reason in configurations.evaluate(configuration, truths(inventory, hits)).contributions:
+            for hit in hits.met[reason.criterion]:
+                values.setdefault(hit.component, set()).add(reason.value)
+    expected = {index: CONFIRMED if TRUE in found else CONDITIONAL for index, found in values.items()}
+
+    places = dict(configurations.operands(tree))
+    used = sorted({each for each in places.values() if isinstance(each, int) and each in hits.met})
+    blob = configurations.encode(tree)
+    for candidate in (Candidate(1, tree), Candidate(1, blob), Candidate(1, blob, used)):
+        matches = list(match_candidates(inventory, hits, [candidate]))
+        assert {each.component: each.certainty for each in matches} == expected
+        assert all(places[each.path] == each.criterion_id for each in matches)
