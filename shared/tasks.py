@@ -54,6 +54,7 @@ SYNC_NVD_UPDATES = "sync_nvd_updates"
 IMPORT_NVD_FEED = "import_nvd_feed"
 SYNC_KEV = "sync_kev"
 SYNC_EPSS = "sync_epss"
+BUILD_NVD_FEEDS = "build_nvd_feeds"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
 START_AFFECTED_SCANS = "start_affected_scans"
@@ -93,6 +94,7 @@ CONTRACTS: dict[str, Contract] = {
         Contract(IMPORT_NVD_FEED, "default", frozenset({"path"}), priority=70, lock_key=MIRROR),
         Contract(SYNC_KEV, "default", frozenset(), priority=60, dedupe_key="kev_sync"),
         Contract(SYNC_EPSS, "default", frozenset(), priority=60, dedupe_key="epss_sync"),
+        Contract(BUILD_NVD_FEEDS, "default", frozenset({"kind"}), priority=65, lock_key="served_feeds"),
         Contract(
             SEND_NOTIFICATION,
             "notifications",

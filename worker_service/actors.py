@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterable
 import dramatiq
 
 from shared import tasks
-from worker_service.handlers import affected, deliveries, enrichment, housekeeping, notifications, scans
+from worker_service.handlers import (
+    affected,
+    deliveries,
+    enrichment,
+    housekeeping,
+    notifications,
+    scans,
+    served_feeds,
+)
 from worker_service.handlers.nvd import feeds, sync
 from worker_service.tasks import Door, Frame
 
@@ -21,6 +29,7 @@ DOORS = (
     Door(tasks.IMPORT_NVD_FEED, feeds.import_feed, 6 * HOUR),
     Door(tasks.SYNC_KEV, enrichment.sync_kev, HOUR),
     Door(tasks.SYNC_EPSS, enrichment.sync_epss, HOUR),
+    Door(tasks.BUILD_NVD_FEEDS, served_feeds.build, HOUR),
     Door(tasks.SEND_NOTIFICATION, notifications.send, 2 * MINUTE),
     Door(tasks.SEND_SCAN_COMPLETION, notifications.send_scan_completion, 2 * MINUTE),
     Door(tasks.START_AFFECTED_SCANS, affected.start_scans, 10 * MINUTE),

@@ -11,6 +11,7 @@ from shared.models import (
     notification,
     periodic_job,
     scan,
+    served,
     task,
     user,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "notification",
     "periodic_job",
     "scan",
+    "served",
     "task",
     "user",
 ]

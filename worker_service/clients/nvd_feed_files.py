@@ -8,7 +8,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -45,13 +45,15 @@ class NvdFeedFiles:
     url: str
     caller: Caller
     folder: Path
+    token: str | None = field(default=None, repr=False)
+    """For an upstream that wants one; the NVD's feeds do not. A redirect to another host does not take it along."""
 
     def meta(self, name: str) -> Meta | None:
         """What the `.meta` of the feed `name` (a year, `modified`) says; None when there is no such feed.
 
         Raises Transient when it cannot be had, Permanent when it is refused.
         """
-        return self.caller.call(f"{self._base(name)}.meta", _read_meta)
+        return self.caller.call(f"{self._base(name)}.meta", _read_meta, headers=self._headers())
 
     def fetch(self, name: str, known: str | None = None) -> tuple[Meta, Path | None] | None:
         """The feed's `.meta` and its verified file; no file when its digest is `known`, None when there is no such feed.
@@ -74,6 +76,9 @@ class NvdFeedFiles:
                 self.caller.pause(patience.backoff(attempt))
         raise Transient(f"The feed {name} and its .meta do not agree ({patience.attempts} attempts).")
 
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
     def _base(self, name: str) -> str:
         return f"{self.url.rstrip('/')}/nvdcve-2.0-{name}"
 
@@ -95,7 +100,9 @@ class NvdFeedFiles:
                 proof.end()
 
         try:
-            self.caller.call(f"{self._base(name)}.json.gz", save, headers={"Accept-Encoding": "identity"})
+            self.caller.call(
+                f"{self._base(name)}.json.gz", save, headers=self._headers() | {"Accept-Encoding": "identity"}
+            )
             part.replace(path)
         except OSError as error:
             raise Transient(f"The feed {name} cannot be stored: {error.strerror}") from error

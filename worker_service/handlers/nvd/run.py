@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared import database, doorbell
 from shared.models.mirror import Sync, SyncKind, SyncState
-from shared.settings import OFF
+from shared.settings import OFF, Settings
 from worker_service.clients.allowance import WITH_KEY, WITHOUT_KEY, Allowance, Limit
 from worker_service.clients.http import Caller, Patience, Troubles
 from worker_service.clients.nvd_api import PAGE_SIZE, NvdApi
@@ -105,7 +106,21 @@ def _feeds(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdFeedFiles | N
     if settings.nvd_feed_url == OFF:
         return None
     caller = _caller("the NVD's feeds", work, troubles, tuning)
-    return NvdFeedFiles(settings.nvd_feed_url, caller, settings.data_dir / "feeds")
+    return NvdFeedFiles(settings.nvd_feed_url, caller, settings.data_dir / "feeds", _feed_token(settings))
+
+
+def _feed_token(settings: Settings) -> str | None:
+    """The API's key, if the feeds come from the same server (another Vedette); it is nobody else's business."""
+    if settings.nvd_api_key is None or _origin(settings.nvd_feed_url) != _origin(settings.nvd_api_url):
+        return None
+    return settings.nvd_api_key.get_secret_value()
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
 
 
 def _caller(party: str, work: "Work", troubles: Troubles, tuning: Tuning) -> Caller:

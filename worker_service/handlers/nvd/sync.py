@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared import mirror_health
+from shared import mirror_health, served_feeds
 from shared.errors import Permanent, Transient
 from shared.models.base import Document
 from shared.models.coverage import MirrorCoverage
 from shared.models.mirror import Sync, SyncKind
+from shared.models.served import ServedFeed
 from worker_service.clients.nvd_api import NvdApi, Page
 from worker_service.handlers.nvd import coverage, windows, years
 from worker_service.handlers.nvd.run import Run, Tuning, open_run
@@ -181,6 +182,8 @@ def _complete(session: Session, run: Run) -> Document:
     sync = session.get_one(Sync, run.sync_id)
     noted = coverage.load(session)
     sync.upstream_total, sync.upstream_timestamp = noted.upstream_total, noted.watermark
+    if session.get(ServedFeed, served_feeds.MODIFIED) is not None:  # somebody has it from us
+        served_feeds.ask_for(session, served_feeds.LATELY)
     return {
         "kind": sync.kind,
         "read": sync.read,
