@@ -1,8 +1,10 @@
 """Keys of the mirror."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.models.mirror import pack_ids, unpack_ids, vulnerability_id
+from shared.models.mirror import cve_id_of, pack_ids, unpack_ids, vulnerability_id
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,9 @@ def test_ids_survive_packing_in_order(ids):
     packed = pack_ids(ids)
     assert len(packed) == 8 * len(ids)
     assert unpack_ids(packed) == sorted(ids)
+
+
+@given(st.integers(1, 9999), st.integers(0, 2**32 - 1))
+def test_an_id_comes_back_from_its_key(year, number):
+    key = year << 32 | number
+    assert vulnerability_id(cve_id_of(key)) == key
