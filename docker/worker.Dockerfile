@@ -16,6 +16,10 @@ RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-is
     && pip --python /opt/vedette install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl
 
 FROM python:3.13-slim
+# For network scans. It connects as any program may: no capability is needed, and none is given.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends nmap \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/vedette /opt/vedette
 COPY docker/worker_health.py /opt/vedette/health.py
 RUN useradd --system --uid 10001 --home-dir /var/lib/vedette --create-home --shell /usr/sbin/nologin vedette

@@ -1,7 +1,7 @@
 """Health of a worker's or a scheduler's container: exit code 0 when the process is there and reaches what it needs.
 
-`worker_health.py worker` asks for the database and Redis; `worker_health.py scheduler` only for the database, since the
-sweeper works without Redis.
+`worker_health.py worker` asks for the database and Redis, and says when nmap is missing, which only network scans need;
+`worker_health.py scheduler` asks only for the database, since the sweeper works without Redis.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from shared.database import make_engine
 from shared.doorbell import connect
+from shared.nmap import program
 from shared.settings import Settings
 
 MODULES = {"worker": b"worker_service.app", "scheduler": b"worker_service.scheduler"}
@@ -29,6 +30,8 @@ def main(service: str) -> None:
             pass
         if service == "worker":
             connect(settings.redis_url, 3.0).ping()
+            if program.find() is None:
+                print(program.MISSING)
     except (sa.exc.SQLAlchemyError, redis.RedisError) as error:
         sys.exit(str(error).splitlines()[0])
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from shared.nmap import program
 from shared.settings import Settings
 from shared.tasks import QUEUES
 from worker_service import metrics
@@ -21,6 +22,8 @@ def main() -> None:
     queues = sys.argv[1:]
     if unknown := set(queues) - set(QUEUES):
         sys.exit(f"no such queue: {', '.join(sorted(unknown))} (there are {', '.join(QUEUES)})")
+    if "scans" in (queues or QUEUES) and program.find() is None:
+        print(f"Network scans will fail, nothing else: {program.MISSING}", file=sys.stderr)
     become("worker_service.app", Settings(), queues)
 
 

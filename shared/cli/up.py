@@ -21,6 +21,7 @@ import requests
 from shared import credentials, database, doorbell, migrations
 from shared.cli import local
 from shared.cli.processes import Child, stop_all, tail
+from shared.nmap import program
 from shared.settings import Settings, read_settings
 
 READY_SECONDS = 60.0
@@ -68,6 +69,8 @@ def announce(vedette: Running) -> None:
     click.echo(f"Swagger UI  {vedette.api_url}/docs", err=True)
     click.echo(f"Database    {database.describe(vedette.settings.sqlalchemy_url)}", err=True)
     click.echo(f"Redis       {vedette.redis_name}", err=True)
+    nmap = program.find() or "not installed: network scans will fail, nothing else (apt-get install nmap)"
+    click.echo(f"nmap        {nmap}", err=True)
     click.echo(f"Logs        {vedette.settings.data_dir / 'logs'}", err=True)
     click.echo(
         f"Token       {vedette.settings.data_dir / local.FILE} (for Authorize in Swagger UI)", err=True

@@ -244,7 +244,8 @@ class _Events:
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if not self._path and tag != "nmaprun":
-            raise self._refuse(f"it is XML, but not nmap's: its outermost element is <{tag[:100]}>")
+            local = tag.rpartition("}")[2]
+            raise self._refuse(f"it is XML, but not nmap's: its outermost element is <{local[:100]}>")
         self._names.add(tag)
         if len(self._names) > _MOST_NAMES or len(self._path) >= _DEEPEST:
             raise self._refuse("it has too many kinds of elements, or nests them too deep, for one of nmap's")

@@ -7,7 +7,6 @@ report comes out of standard output; its environment is empty but for what a pro
 
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,11 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from shared.errors import Permanent
+from shared.nmap import program
 from shared.nmap.report import Reader, Report, ReportError
 
-MISSING = (
-    "nmap is not installed where the worker runs: install it there (Debian, Ubuntu: apt-get install nmap)."
-)
 POLL_SECONDS = 0.2
 """How soon a cancel, or the end of the time, is noticed."""
 MAX_BYTES = 512 * 1024 * 1024
@@ -43,11 +40,6 @@ class Outcome:
     report: Report
     reason: str = ""
     """Why it did not come to its end; empty when it did."""
-
-
-def find() -> str | None:
-    """Where nmap is; None when it is not installed."""
-    return shutil.which("nmap")
 
 
 def may_use_raw_sockets() -> bool:
@@ -72,14 +64,14 @@ def scan(
     `checkpoint` is called several times a second with how many hosts have been told; what it raises ends nmap and is
     raised on. Raises Permanent when nmap is not installed.
     """
-    program = find()
-    if program is None:
-        raise Permanent(MISSING)
+    nmap = program.find()
+    if nmap is None:
+        raise Permanent(program.MISSING)
     reader = Reader()
     with tempfile.TemporaryFile() as listing:
         listing.write("".join(f"{address}\n" for address in addresses).encode())
         listing.seek(0)
-        with _running([program, *arguments], listing) as process:
+        with _running([nmap, *arguments], listing) as process:
             reason = _follow(process, reader, time.monotonic() + seconds, checkpoint)
     if reason == _TIME:
         reason = f"nmap was stopped after {seconds:.0f} s (VEDETTE_SCAN_SECONDS)"

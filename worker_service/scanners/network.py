@@ -14,6 +14,7 @@ from shared.models.asset import InventorySource
 from shared.models.base import Document
 from shared.models.scan import Scan
 from shared.nmap import options as nmap_options
+from shared.nmap import program
 from shared.nmap.options import OptionError, Options
 from shared.nmap.report import Report
 from worker_service.clients import nmap
@@ -49,8 +50,8 @@ def collect(work: Work, scan: Scan) -> Collected:
                 "There is nothing to scan: name targets, or PUT a report to /assets/{id}/nmap first."
             )
         return Collected(stored)
-    if nmap.find() is None:
-        raise Permanent(nmap.MISSING)
+    if program.find() is None:
+        raise Permanent(program.MISSING)
     asked = _addresses(work, scan, wanted)
     report, reason = _scan(work, options, asked)
     names = {str(address): list(given) for address, given in asked.items()}
