@@ -33,6 +33,9 @@ from tests.flow.processes import SCHEDULER, WORKER, Process, running
 OPTIONS = {"targets": ["127.16.0.0/20"], "ports": "top-1000", "timing": "polite"}
 """Far more than is done before anybody cancels."""
 
+NOWHERE = dict.fromkeys(("NVD_API_URL", "NVD_FEED_URL", "KEV_URL", "EPSS_URL"), "off")
+"""No process that is started here asks anybody outside."""
+
 
 def nmaps(worker: Process) -> list[int]:
     """The nmap processes of a worker: running, or dead and not reaped."""
@@ -126,7 +129,7 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         engine, environment, folder = stack.enter_context(servers(options.database))
-        settings = {**environment, "VEDETTE_WORKER_PROCESSES": "1", "VEDETTE_LEASE_SECONDS": "5"}
+        settings = {**environment, **NOWHERE, "VEDETTE_WORKER_PROCESSES": "1", "VEDETTE_LEASE_SECONDS": "5"}
         sessions = database.make_sessions(engine, doorbell.open_doorbell(environment["REDIS_URL"]))
         stack.enter_context(running(SCHEDULER, settings, folder))
         torment = Torment(
