@@ -8,6 +8,7 @@ import flask_smorest
 from flask import Flask
 
 from api_service.errors import CONTENT_TYPE, STATUS
+from api_service.schemas import webhooks
 from api_service.schemas.problem import ProblemSchema
 
 TITLE = "Vedette"
@@ -100,5 +101,6 @@ def install(app: Flask) -> Api:
     }
     api = Api(spec_kwargs={"info": {"description": DESCRIPTION}, "servers": [{"url": "/"}]})
     api.init_app(app)
+    webhooks.describe(api.spec)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     return api

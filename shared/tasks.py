@@ -58,6 +58,7 @@ BUILD_NVD_FEEDS = "build_nvd_feeds"
 SEND_NOTIFICATION = "send_notification_async"
 SEND_SCAN_COMPLETION = "send_scan_completion_notification"
 START_AFFECTED_SCANS = "start_affected_scans"
+SEND_FINDINGS_NEWS = "send_findings_news"
 DELIVER_NOTIFICATION = "deliver_notification"
 TEST_NOTIFICATION_CHANNEL = "test_notification_channel"
 CLEANUP_OLD_NOTIFICATIONS = "cleanup_old_notifications"
@@ -110,6 +111,7 @@ CONTRACTS: dict[str, Contract] = {
             urgency=_as_it_ended,
         ),
         Contract(START_AFFECTED_SCANS, "default", frozenset({"asset_ids"}), priority=20),
+        Contract(SEND_FINDINGS_NEWS, "notifications", frozenset({"user_id", "since"}), priority=30),
         Contract(DELIVER_NOTIFICATION, "notifications", frozenset({"delivery_id"}), priority=30),
         Contract(
             TEST_NOTIFICATION_CHANNEL, "notifications", frozenset({"channel_id", "attempt_id"}), priority=20

@@ -13,6 +13,7 @@ from worker_service.handlers import (
     notifications,
     scans,
     served_feeds,
+    summaries,
 )
 from worker_service.handlers.nvd import feeds, sync
 from worker_service.tasks import Door, Frame
@@ -31,8 +32,9 @@ DOORS = (
     Door(tasks.SYNC_EPSS, enrichment.sync_epss, HOUR),
     Door(tasks.BUILD_NVD_FEEDS, served_feeds.build, HOUR),
     Door(tasks.SEND_NOTIFICATION, notifications.send, 2 * MINUTE),
-    Door(tasks.SEND_SCAN_COMPLETION, notifications.send_scan_completion, 2 * MINUTE),
+    Door(tasks.SEND_SCAN_COMPLETION, summaries.send_scan_completion, 2 * MINUTE),
     Door(tasks.START_AFFECTED_SCANS, affected.start_scans, 10 * MINUTE),
+    Door(tasks.SEND_FINDINGS_NEWS, summaries.send_findings_news, 2 * MINUTE),
     Door(tasks.DELIVER_NOTIFICATION, deliveries.deliver, 2 * MINUTE),
     Door(tasks.TEST_NOTIFICATION_CHANNEL, deliveries.try_out, 2 * MINUTE),
     Door(tasks.CLEANUP_OLD_NOTIFICATIONS, housekeeping.cleanup_old_notifications, 10 * MINUTE),

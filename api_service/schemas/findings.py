@@ -187,7 +187,8 @@ class FindingEventSchema(Output):
     kind = fields.String(
         required=True,
         metadata={
-            "description": "`opened`, `fixed`, `reopened`, `retracted` or `triaged`.",
+            "description": "`opened`, `fixed`, `reopened`, `retracted`, `severity_raised`, `known_exploited`, `kev_withdrawn` or "
+            "`triaged`.",
             "example": "opened",
         },
     )

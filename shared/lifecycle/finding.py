@@ -22,10 +22,12 @@ from packageurl import PackageURL
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared import database
+from shared.lifecycle import summary
 from shared.matching.component import Component
 from shared.models.base import Document
 from shared.models.enrichment import EnrichmentSource, KnownExploited, Source, known_exploited
 from shared.models.finding import Finding, FindingEvent, FindingStatus, Severity
+from shared.models.scan import Scan
 
 _KEY_LENGTH = 400
 
@@ -112,8 +114,8 @@ def record(session: Session, recording: Recording, observed: Iterable[Observed])
 def follow_known_exploited(session: Session) -> Document:
     """Bring `kev` of every open finding to what is known now, with an event in its history; how many changed each way.
 
-    For whoever has changed CISA's catalogue, in the same transaction, with its `EnrichmentSource` locked. This is the place
-    where a standing finding becomes known to be exploited: whoever is to hear of it is told from here.
+    For whoever has changed CISA's catalogue, in the same transaction, with its `EnrichmentSource` locked. Whoever has
+    defined a scan of an asset with such a finding is told of all theirs in one message.
     """
     now = database.now(session)
     known = Finding.cve_id.in_(known_exploited())
@@ -123,7 +125,19 @@ def follow_known_exploited(session: Session) -> Document:
     events += [_event(each, now, "kev_withdrawn") for each in withdrawn]
     if events:
         session.execute(sa.insert(FindingEvent), events)
+    for user_id in sorted(_watchers(session, added)):
+        summary.gather(session, user_id, now)
     return {"findings_exploited": len(added), "findings_withdrawn": len(withdrawn)}
+
+
+def _watchers(session: Session, findings: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Who has defined a scan of an asset that one of these findings is in."""
+    found: set[uuid.UUID] = set()
+    for chunk in database.in_lists(findings):
+        assets = sa.select(Finding.asset_id).where(Finding.id.in_(chunk))
+        query = sa.select(Scan.created_by).where(Scan.asset_id.in_(assets), Scan.created_by.is_not(None))
+        found.update(session.scalars(query.distinct()))
+    return found
 
 
 def _turn(session: Session, which: sa.ColumnElement[bool], *, kev: bool) -> Collection[uuid.UUID]:
@@ -186,8 +200,16 @@ class _Changes:
             changes |= {"status": FindingStatus.OPEN, "fixed_at": None}
             self._tell(row.id, "reopened")
             self.counts["reopened"] += 1
+        else:
+            self._tell_what_got_worse(row, each)
         if changes:
             self.updates.append({"id": row.id, "snapshot": self.recording.snapshot, **changes})
+
+    def _tell_what_got_worse(self, row: _Row, each: Observed) -> None:
+        if each.severity.rank > row.severity.rank:
+            self._tell(row.id, "severity_raised", {"from": row.severity.value, "to": each.severity.value})
+        if each.kev and not row.kev:
+            self._tell(row.id, "known_exploited")
 
     def miss(self, row: _Row) -> None:
         """The run did not see an open finding."""
@@ -215,8 +237,8 @@ class _Changes:
             .execution_options(synchronize_session=False)
         )
 
-    def _tell(self, finding_id: uuid.UUID, kind: str) -> None:
-        self.events.append(_event(finding_id, self.now, kind, self.recording.run_id))
+    def _tell(self, finding_id: uuid.UUID, kind: str, detail: Document | None = None) -> None:
+        self.events.append(_event(finding_id, self.now, kind, self.recording.run_id, detail))
 
 
 def _new_row(each: Observed, recording: Recording, now: dt.datetime) -> dict[str, Any]:
@@ -268,6 +290,10 @@ def _joined(versions: frozenset[str]) -> str | None:
 
 
 def _event(
-    finding_id: uuid.UUID, now: dt.datetime, kind: str, run_id: uuid.UUID | None = None
+    finding_id: uuid.UUID,
+    now: dt.datetime,
+    kind: str,
+    run_id: uuid.UUID | None = None,
+    detail: Document | None = None,
 ) -> dict[str, Any]:
-    return {"finding_id": finding_id, "at": now, "kind": kind, "run_id": run_id}
+    return {"finding_id": finding_id, "at": now, "kind": kind, "run_id": run_id, "detail": detail}

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from shared import database
 from shared.errors import Conflict
+from shared.lifecycle import summary
 from shared.models.base import Document
 from shared.models.scan import Run, RunStatus, Scan, Trigger
 from shared.models.task import Task, TaskState
@@ -120,6 +121,10 @@ def _tell_of_failure(session: Session, run: Run) -> None:
     scan = session.get_one(Scan, run.scan_id)
     if run.requested_by is None:
         return
+    if run.trigger != Trigger.MANUAL:
+        summary.gather(session, run.requested_by, database.now(session))
+        return
+    run.told_at = database.now(session)
     ask(
         session,
         SEND_NOTIFICATION,

@@ -124,7 +124,7 @@ class FindingEvent(Base):
     finding_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("finding.id", ondelete="CASCADE"), index=True)
     at: Mapped[dt.datetime]
     kind: Mapped[str] = mapped_column(sa.String(16))
-    """`opened`, `fixed`, `reopened`, `retracted`, `triaged`, `known_exploited` or `kev_withdrawn`."""
-    run_id: Mapped[uuid.UUID | None]
+    """`opened`, `fixed`, `reopened`, `retracted`, `severity_raised`, `triaged`, `known_exploited` or `kev_withdrawn`."""
+    run_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
     user_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     detail: Mapped[Document | None]

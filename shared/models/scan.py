@@ -50,6 +50,7 @@ class Trigger(enum.StrEnum):
 OPEN_RUN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING)
 """States of a run that has not ended."""
 
+_UNTOLD_SQL = sa.text("told_at IS NULL")
 _OPEN_SQL = sa.text("status IN ('queued', 'running', 'cancelling')")
 
 
@@ -91,6 +92,7 @@ class Run(Base):
     __table_args__ = (
         sa.Index("uq_run_open", "scan_id", unique=True, sqlite_where=_OPEN_SQL, postgresql_where=_OPEN_SQL),
         sa.Index("ix_run_scan_id", "scan_id", "created_at"),
+        sa.Index("ix_run_untold", "requested_by", sqlite_where=_UNTOLD_SQL, postgresql_where=_UNTOLD_SQL),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)

@@ -13,6 +13,7 @@ from itertools import chain
 from shared.models.base import Document
 from shared.models.notification import Notification, Priority
 from worker_service.clients.message import Item, Message
+from worker_service.handlers.summaries import worst_of
 
 SCHEMA_VERSION = 1
 """Of a webhook's body; it grows when a field changes its meaning or goes, not when one is added."""
@@ -22,7 +23,6 @@ LARGEST_BODY = 18_000
 """Bytes of a webhook's body; Standard Webhooks advises less than 20 kB."""
 LONGEST_TEXT = 4_000
 """Characters of a notification's text in a webhook's body."""
-MAX_ITEMS = 5
 MAX_LINES = 50
 """Notifications that a digest names one by one."""
 
@@ -128,10 +128,7 @@ def _single(notification: Notification) -> Message:
 
 
 def _digest(notifications: Sequence[Notification]) -> Message:
-    worst = sorted(
-        chain.from_iterable((each.data or {}).get("worst") or () for each in notifications),
-        key=lambda item: (not item["kev"], -(item["epss"] or 0.0), -(item["score"] or 0.0), item["cve_id"]),
-    )
+    worst = worst_of(chain.from_iterable((each.data or {}).get("worst") or () for each in notifications))
     lines = [f"{each.created_at:%Y-%m-%d %H:%M} UTC: {each.title}" for each in notifications[:MAX_LINES]]
     if (more := len(notifications) - len(lines)) > 0:
         lines.append(f"and {more} more, in the application.")
@@ -141,7 +138,7 @@ def _digest(notifications: Sequence[Notification]) -> Message:
         title="1 notification" if number == 1 else f"{number} notifications",
         text="\n".join(lines),
         priority=max((each.priority for each in notifications), key=lambda priority: priority.rank).value,
-        items=tuple(map(_item, worst[:MAX_ITEMS])),
+        items=tuple(map(_item, worst)),
         facts=tuple((name.replace("_", " ").capitalize(), str(count)) for name, count in types.most_common()),
         link=None,
         sent_at=notifications[-1].created_at,

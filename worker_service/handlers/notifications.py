@@ -42,29 +42,6 @@ def send(  # noqa: PLR0913, PLR0917  # the arguments of the contract
     return lambda session: tell(session, uuid.UUID(user_id), news)
 
 
-def send_scan_completion(
-    work: Work,
-    scan_id: str,
-    user_id: str,
-    scan_name: str,
-    total_findings: int,
-    critical_count: int,
-    high_count: int,
-) -> Effect:
-    """Tell a user how a scan ended: its open findings, and how many of them are critical and high."""
-    priority = Priority.CRITICAL if critical_count else Priority.HIGH if high_count else Priority.NORMAL
-    return send(
-        work,
-        user_id,
-        "scan_completed",
-        f"Scan completed: {scan_name}"[:200],
-        f"{scan_name}: {total_findings} open findings, {critical_count} critical, {high_count} high.",
-        priority,
-        "scan",
-        scan_id,
-    )
-
-
 def tell(session: Session, user_id: uuid.UUID, news: News) -> Document:
     """Tell a user, in the application and through their channels, unless they were told already.
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session
 
-from shared import inventory, mirror
+from shared import database, inventory, mirror
 from shared.errors import Permanent
-from shared.lifecycle import finding, run
+from shared.lifecycle import finding, run, summary
 from shared.matching.certainty import rank
 from shared.matching.component import Component
 from shared.models.asset import InventorySource
@@ -131,7 +131,11 @@ def _end(
     the_run = session.get_one(Run, run_id)
     scan = session.get_one(Scan, the_run.scan_id)
     run.complete(the_run, counts, snapshot, network)
-    if the_run.requested_by is not None and _worth_telling(the_run, counts):
+    if the_run.requested_by is None:
+        return
+    if the_run.trigger != Trigger.MANUAL:
+        summary.gather(session, the_run.requested_by, database.now(session))
+    else:
         ask(
             session,
             SEND_SCAN_COMPLETION,
@@ -143,9 +147,3 @@ def _end(
             critical_count=counts["critical"],
             high_count=counts["high"],
         )
-
-
-def _worth_telling(the_run: Run, counts: Document) -> bool:
-    """Whoever started a scan wants to know that it ended; of the others only what they changed is news."""
-    changed = any(counts[name] for name in ("new", "reopened", "fixed", "retracted"))
-    return changed or the_run.trigger != Trigger.MIRROR

@@ -83,6 +83,10 @@ def test_what_is_seen_again_changes_only_when_and_by_which_run(record, finding, 
     assert events() == ["opened"]
 
 
+WORSE = {"severity": ["severity_raised"], "kev": ["known_exploited"]}
+"""What its owner should hear of stands in its history."""
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -111,7 +115,7 @@ def test_new_knowledge_keeps_identity_and_triage(sessions, record, finding, even
     )
     assert row.snapshot == 7
     assert row.status == FindingStatus.OPEN
-    assert events() == ["opened"]
+    assert events() == ["opened", *WORSE.get(next(iter(change)), [])]
 
 
 def test_a_component_that_is_gone_is_fixed(record, finding, events):

@@ -8,12 +8,13 @@ from shared.lifecycle import task as lifecycle
 from shared.models.asset import Asset, AssetProduct, InventorySource
 from shared.models.finding import Finding
 from shared.models.mirror import SnapshotCounter
+from shared.models.notification import Notification
 from shared.models.scan import Run, RunStatus, Scan, Trigger
 from shared.models.task import Task, TaskState
-from shared.tasks import SEND_SCAN_COMPLETION, START_AFFECTED_SCANS, ask
+from shared.tasks import SEND_FINDINGS_NEWS, START_AFFECTED_SCANS, ask
 from tests.builders import LEASE, add_run, add_scan, add_user, change, components, read
 from tests.cves import any_of, cve, fill, vulnerable
-from worker_service.handlers import affected, scans
+from worker_service.handlers import affected, scans, summaries
 from worker_service.sweeper import Sweeper
 
 OPENSSL = "cpe:2.3:a:openssl:openssl:{}:*:*:*:*:*:*:*"
@@ -184,14 +185,21 @@ def test_a_scan_that_is_queued_needs_no_other(sessions, watched, frame, sweep):
     assert waiting(sessions, START_AFFECTED_SCANS) == []
 
 
-def test_only_what_changed_something_is_told(sessions, watched, follow):
+def test_only_what_changed_something_is_told(sessions, watched, follow, frame):
+    def told():
+        for task in waiting(sessions, SEND_FINDINGS_NEWS):
+            change(sessions, task.id, run_after=task.created_at)
+            frame.run(str(task.id), summaries.send_findings_news)
+        with database.reading(sessions) as session:
+            return session.scalars(sa.select(Notification.type)).all()
+
     watched()
     fill(sessions, openssl(1))
     follow()
-    assert len(waiting(sessions, SEND_SCAN_COMPLETION)) == 1
+    assert told() == ["new_findings"]
     fill(sessions, openssl(2, "9.9"))
     follow()
-    assert len(waiting(sessions, SEND_SCAN_COMPLETION)) == 1
+    assert told() == ["new_findings"]
 
 
 def test_of_two_sweepers_one_asks(sessions, watched, sweep):

@@ -6,8 +6,9 @@ import sqlalchemy as sa
 from shared import database
 from shared.errors import Permanent
 from shared.models.notification import Delivery, DeliveryState, Notification, Priority
-from tests.builders import add_user
-from worker_service.handlers import notifications
+from tests.builders import add_user, claimed
+from worker_service.handlers import notifications, summaries
+from worker_service.tasks import Work
 
 
 @pytest.fixture
@@ -35,6 +36,14 @@ def test_a_notification_is_written_and_delivered_in_the_app(sessions, work, comm
     with database.reading(sessions) as session:
         delivery = session.scalars(sa.select(Delivery)).one()
         assert (delivery.channel, delivery.state, delivery.attempts) == ("in_app", DeliveryState.DELIVERED, 1)
+
+
+def test_what_concerns_a_run_is_told_once_for_the_run(sessions, commit, user_id, settings):
+    for _ in range(2):
+        task = claimed(sessions)
+        work = Work(task.id, task.epoch, sessions, settings)
+        commit(notifications.send(work, user_id, "scan_failed", "Scan failed", "why", "high", "run", "1"))
+    assert len(told(sessions)) == 1
 
 
 def test_the_same_task_twice_tells_once(sessions, work, commit, user_id):
@@ -65,7 +74,7 @@ def test_an_unknown_priority_is_refused(work, user_id):
 def test_a_completed_scan_is_as_urgent_as_its_worst_finding(
     sessions, work, commit, user_id, critical, high, priority
 ):
-    commit(notifications.send_scan_completion(work, "s", user_id, "x" * 300, 5, critical, high))
+    commit(summaries.send_scan_completion(work, "s", user_id, "x" * 300, 5, critical, high))
     (row,) = told(sessions)
     assert (row.priority, row.entity_type, row.entity_id) == (priority, "scan", "s")
     assert len(row.title) == 200
