@@ -4,7 +4,7 @@ import datetime as dt
 import enum
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -46,7 +46,7 @@ class SourceHealth:
     version: str | None = None
     released_at: dt.datetime | None = None
     count: int = 0
-    skipped: Document | None = None
+    skipped: Document = field(default_factory=dict)
     last_attempt_at: dt.datetime | None = None
     last_success_at: dt.datetime | None = None
     last_error: str | None = None

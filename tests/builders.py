@@ -4,7 +4,7 @@ import datetime as dt
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ from shared.lifecycle import task as lifecycle
 from shared.models.asset import Asset, AssetKind, InventorySource
 from shared.models.channel import Channel, ChannelKind, ChannelState, Digest
 from shared.models.coverage import MirrorCoverage, ProvenRange
-from shared.models.mirror import Sync, SyncKind
+from shared.models.enrichment import EnrichmentSource, EpssScore, KnownExploited, Source
+from shared.models.mirror import Sync, SyncKind, vulnerability_id
 from shared.models.notification import Priority
 from shared.models.scan import Run, Scan, ScannerKind
 from shared.models.task import Task
@@ -107,6 +108,23 @@ def prove(sessions: Sessions, watermark: dt.datetime, total: int = 0) -> None:
         session.flush()
         span = {"since": None, "until": watermark, "proven_at": database.now(session)}
         session.add(ProvenRange(**span, total=total, source="test", sync_id=sync.id))
+
+
+def enrich(sessions: Sessions, kev: Sequence[str] = (), epss: Mapping[str, float] | None = None) -> None:
+    """What CISA's catalogue and FIRST's scores say, as if they had just been read."""
+    with database.transaction(sessions) as session:
+        now = database.now(session)
+        for cve_id in kev:
+            entry = {"name": "Heartbleed", "action": "Update.", "cwes": [], "ransomware": True}
+            session.add(KnownExploited(cve_id=cve_id, added=dt.date(2022, 5, 4), **entry))
+        for cve_id, score in (epss or {}).items():
+            session.add(
+                EpssScore(vulnerability_id=vulnerability_id(cve_id), score=score, percentile=score / 2)
+            )
+        for source in Source:
+            held = {"count": len(kev) if source is Source.KEV else len(epss or {}), "version": "1"}
+            times = {"released_at": now, "last_attempt_at": now, "last_success_at": now}
+            session.add(EnrichmentSource(name=source, url="", **held, **times))
 
 
 INVENTORY = InventorySource.INVENTORY

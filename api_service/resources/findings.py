@@ -40,11 +40,11 @@ Tagged = tuple[Finding, int, dict[str, str]]
 def list_findings(query: dict[str, Any]) -> Page[Finding]:
     """List findings.
 
-    The worst first: by severity, then by score.
+    The worst first: by severity, then by score. With `sort=epss` the likeliest to be exploited first.
     """
-    page = query.pop("page")
+    page, likeliest_first = query.pop("page"), query.pop("sort") == "epss"
     with database.reading(sessions()) as session:
-        return findings.list_findings(session, Filters(**query), page)
+        return findings.list_findings(session, Filters(**query), page, likeliest_first=likeliest_first)
 
 
 @blueprint.operation("GET", FINDING, role=Role.VIEWER)

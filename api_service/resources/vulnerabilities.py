@@ -36,11 +36,14 @@ MATCH_LIMIT = 16 * 1024 * 1024
 def list_vulnerabilities(query: dict[str, Any]) -> Page[Vulnerability]:
     """List vulnerabilities.
 
-    The latest published first. `vendor` and `product` find what the NVD has analysed.
+    The latest published first; with `sort=epss` the likeliest to be exploited first. `vendor` and `product` find what the
+    NVD has analysed.
     """
-    page = query.pop("page")
+    page, likeliest_first = query.pop("page"), query.pop("sort") == "epss"
     with database.reading(sessions()) as session:
-        return vulnerabilities.list_vulnerabilities(session, Filters(**query), page)
+        return vulnerabilities.list_vulnerabilities(
+            session, Filters(**query), page, likeliest_first=likeliest_first
+        )
 
 
 @blueprint.operation("GET", "/vulnerabilities/<cve_id>", role=Role.VIEWER)

@@ -6,6 +6,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from api_service.schemas.base import Input, Output, PageQuery, identifier, moment
+from api_service.schemas.epss import epss_field, epss_min, sort
 from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_EVIDENCE
 from shared.models.finding import FindingStatus, Severity, Triage
 
@@ -33,6 +34,8 @@ class FindingQuery(PageQuery):
     kev = fields.Boolean(
         metadata={"description": "Only those that CISA knows to be exploited, or only others."}
     )
+    epss_min = epss_min()
+    sort = sort("severity")
     triage = fields.Enum(Triage, by_value=fields.String, metadata={"description": "Only triaged like this."})
     component = fields.String(
         validate=validate.Length(1, 200),
@@ -144,6 +147,7 @@ class FindingSchema(Output):
     kev = fields.Boolean(
         required=True, metadata={"description": "CISA knows it to be exploited.", "example": True}
     )
+    epss = epss_field()
     evidence = fields.List(
         fields.Dict(),
         required=True,
@@ -187,8 +191,8 @@ class FindingEventSchema(Output):
     kind = fields.String(
         required=True,
         metadata={
-            "description": "`opened`, `fixed`, `reopened`, `retracted`, `severity_raised`, `known_exploited`, `kev_withdrawn` or "
-            "`triaged`.",
+            "description": "`opened`, `fixed`, `reopened`, `retracted`, `severity_raised`, `triaged`, `known_exploited` when the "
+            "vulnerability was listed by CISA, `kev_withdrawn` when it is listed no more.",
             "example": "opened",
         },
     )

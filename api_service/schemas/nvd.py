@@ -3,6 +3,7 @@
 from marshmallow import fields, validate
 
 from api_service.schemas.base import EXAMPLE_ID, Flag, Input, Number, Output, identifier, moment
+from shared.enrichment import SourceState
 from shared.mirror_health import MirrorState
 from shared.models.mirror import SyncKind, SyncState
 from shared.models.task import TaskState
@@ -87,8 +88,8 @@ class SyncRequest(Input):
     )
 
 
-class SyncStartedSchema(Output):
-    """The task of a sync."""
+class SourceSyncStartedSchema(Output):
+    """The task that reads a source."""
 
     task_id = identifier("The task; its state tells how the sync stands.", required=True)
     task_state = fields.Enum(
@@ -97,6 +98,11 @@ class SyncStartedSchema(Output):
         required=True,
         metadata={"description": "Where the task stands.", "example": "PENDING"},
     )
+
+
+class SyncStartedSchema(SourceSyncStartedSchema):
+    """The task of a sync."""
+
     days_back = _count("How many days it reads again.", 7)
     full = fields.Boolean(
         required=True, metadata={"description": "Whether it reads everything.", "example": False}
@@ -168,6 +174,46 @@ class SyncProgressSchema(Output):
     )
 
 
+class SourceStatusSchema(Output):
+    """How a source beside the NVD stands."""
+
+    state = fields.Enum(
+        SourceState,
+        by_value=fields.String,
+        required=True,
+        metadata={
+            "description": "`never` read; `stale` when it was not read lately, or those who publish it have not renewed it; "
+            "`off` when it is not to be asked; else `fresh`.",
+            "example": "fresh",
+        },
+    )
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it is `stale`.", "example": None}
+    )
+    version = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the catalogue or the model.", "example": "2026.10.01"},
+    )
+    released_at = moment("The source's own time stamp.", required=True, allow_none=True)
+    count = _count("Entries held.", 1404)
+    skipped = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "Entries that could not be used: why, and how many.", "example": {}},
+    )
+    last_attempt_at = moment("When it was last asked.", required=True, allow_none=True)
+    last_success_at = moment(
+        "When it was last read, or last seen to be unchanged.", required=True, allow_none=True
+    )
+    last_error = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why the last attempt failed; null when it did not.", "example": None},
+    )
+
+
 class MirrorStatusSchema(Output):
     """How complete and how fresh the mirror is."""
 
@@ -233,6 +279,12 @@ class MirrorStatusSchema(Output):
         allow_none=True,
         metadata={"description": "Of the sync that is under way."},
     )
+    kev = fields.Nested(
+        SourceStatusSchema,
+        required=True,
+        metadata={"description": "CISA's catalogue of known exploited vulnerabilities."},
+    )
+    epss = fields.Nested(SourceStatusSchema, required=True, metadata={"description": "FIRST's EPSS scores."})
     attribution = fields.String(
         required=True,
         metadata={

@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 
 from api_service.schemas.base import Input, Moment, Output, PageQuery, moment
 from api_service.schemas.components import ComponentField, ComponentList
+from api_service.schemas.epss import epss_field, epss_min, sort
 from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_CRITERION, EXAMPLE_EVIDENCE, OPENSSL
 from shared.matching.reason import Reason
 from shared.models.finding import Severity
@@ -61,6 +62,8 @@ class VulnerabilityQuery(PageQuery):
     kev = fields.Boolean(
         metadata={"description": "Only those that CISA knows to be exploited, or only others."}
     )
+    epss_min = epss_min()
+    sort = sort("published")
     published_since = _since("Only those published then or later.")
     modified_since = _since("Only those that the NVD changed then or later.")
 
@@ -95,6 +98,7 @@ class VulnerabilitySchema(Output):
     cvss_version = _text("Its CVSS version.", "3.1", optional=True)
     cvss_vector = _text("Its vector.", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N", optional=True)
     kev_added = fields.Date(
+        attribute="exploited_since",
         required=True,
         allow_none=True,
         metadata={
@@ -102,6 +106,7 @@ class VulnerabilitySchema(Output):
             "example": "2022-05-04",
         },
     )
+    epss = epss_field()
     description = _text("What it is, in English.", "OpenSSL trusts the length in a heartbeat request.")
     snapshot = fields.Integer(
         required=True,
@@ -160,6 +165,22 @@ class KevSchema(Output):
     )
     name = _text("What CISA calls it.", "OpenSSL Information Disclosure Vulnerability", optional=True)
     action = _text("What CISA demands.", "Apply updates per vendor instructions.", optional=True)
+    ransomware = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Ransomware is known to use it; null when CISA's own catalogue has not been read.",
+            "example": False,
+        },
+    )
+    vendor = _text("The vendor, in CISA's words.", "OpenSSL", optional=True)
+    product = _text("The product, in CISA's words.", "OpenSSL", optional=True)
+    notes = _text("Where CISA points to.", "https://nvd.nist.gov/vuln/detail/CVE-2014-0160", optional=True)
+    cwes = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "The kinds of weakness, as CISA has them.", "example": ["CWE-125"]},
+    )
 
 
 class VulnerabilityDetailSchema(VulnerabilitySchema):

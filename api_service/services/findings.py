@@ -6,14 +6,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from api_service.paging import Page, PageRequest, fetch
 from api_service.services import search
 from shared import database
 from shared.errors import Invalid, NotFound, Stale
 from shared.models.base import Document
+from shared.models.enrichment import EpssScore
 from shared.models.finding import Finding, FindingEvent, FindingStatus, Severity, Triage
+from shared.models.mirror import Vulnerability
 from shared.models.scan import Scan
 
 NEED_JUSTIFICATION = (Triage.NOT_AFFECTED, Triage.FALSE_POSITIVE)
@@ -31,15 +33,25 @@ class Filters:
     min_severity: Severity | None = None
     cve_id: str | None = None
     kev: bool | None = None
+    epss_min: float | None = None
     triage: Triage | None = None
     component: str | None = None
     certainty: str | None = None
     host: str | None = None
 
 
-def list_findings(session: Session, filters: Filters, page: PageRequest) -> Page[Finding]:
-    """Findings, the worst first: by severity, then by score; those alike in the order of their CVE ids."""
-    statement = sa.select(Finding).where(*_conditions(filters))
+def list_findings(
+    session: Session, filters: Filters, page: PageRequest, *, likeliest_first: bool = False
+) -> Page[Finding]:
+    """Findings, the worst first: by severity, then by score; those alike in the order of their CVE ids.
+
+    Or those first whose vulnerability is the likeliest to be exploited; those alike the worst first.
+    """
+    statement = sa.select(Finding).where(*_conditions(filters)).options(selectinload(Finding.epss))
+    if likeliest_first:
+        statement = statement.outerjoin(Vulnerability, Vulnerability.cve_id == Finding.cve_id)
+        statement = statement.outerjoin(EpssScore, EpssScore.vulnerability_id == Vulnerability.id)
+        statement = statement.order_by(sa.func.coalesce(EpssScore.score, -1.0).desc())
     rank = sa.case({severity: severity.rank for severity in Severity}, value=Finding.severity)
     order = (rank.desc(), sa.func.coalesce(Finding.score, -1.0).desc(), Finding.cve_id, Finding.id)
     return fetch(session, statement.order_by(*order), page)
@@ -68,6 +80,11 @@ def _conditions(filters: Filters) -> list[search.Condition]:
     if filters.min_severity is not None:
         least = filters.min_severity.rank
         conditions.append(Finding.severity.in_([each for each in Severity if each.rank >= least]))
+    if filters.epss_min is not None:
+        scored = sa.select(Vulnerability.cve_id).join(
+            EpssScore, EpssScore.vulnerability_id == Vulnerability.id
+        )
+        conditions.append(Finding.cve_id.in_(scored.where(EpssScore.score >= filters.epss_min)))
     if filters.component is not None:
         conditions.append(search.contains(Finding.component_name, filters.component))
     return conditions
@@ -78,7 +95,7 @@ def get_finding(session: Session, finding_id: uuid.UUID, *, lock: bool = False) 
     finding = session.get(Finding, finding_id, with_for_update=True if lock else None)
     if finding is None:
         raise NotFound("There is no such finding.")
-    _ = finding.events  # read with it, for use after the transaction
+    _ = finding.events, finding.epss  # read with it, for use after the transaction
     return finding
 
 

@@ -8,11 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from api_service.paging import Page, PageRequest, fetch
-from shared import database, mirror, mirror_health
+from shared import database, enrichment, mirror, mirror_health
+from shared.enrichment import SourceHealth
+from shared.errors import Conflict, NotFound
 from shared.mirror_health import Health, MirrorState
 from shared.models.coverage import FeedState
+from shared.models.enrichment import Source
 from shared.models.mirror import Criterion, Quarantine, Sync, Vulnerability
 from shared.models.task import Task
+from shared.settings import Settings
 from shared.tasks import SYNC_NVD_UPDATES, Asking, ask
 
 ATTRIBUTION = "This product uses the NVD API but is not endorsed or certified by the NVD."
@@ -74,12 +78,14 @@ class Status:
     last_error: str | None
     running: bool
     progress: Progress | None
+    kev: SourceHealth
+    epss: SourceHealth
     attribution: str = ATTRIBUTION
 
 
-def mirror_status(session: Session, stale_after: dt.timedelta) -> Status:
+def mirror_status(session: Session, settings: Settings) -> Status:
     """How the mirror stands. In a reading transaction, so that all numbers are of one snapshot."""
-    health = mirror_health.look(session, stale_after)
+    health = mirror_health.look(session, settings.mirror_stale_after)
     by_year = session.execute(
         sa.select(
             Vulnerability.year,
@@ -114,6 +120,8 @@ def mirror_status(session: Session, stale_after: dt.timedelta) -> Status:
         last_error=_last_error(session),
         running=health.running is not None,
         progress=_progress(session, health),
+        kev=_source(session, settings, Source.KEV),
+        epss=_source(session, settings, Source.EPSS),
     )
 
 
@@ -126,6 +134,20 @@ def start_sync(session: Session, days_back: int, full: bool, asked_by: uuid.UUID
     """Ask for a sync; the one that waits or is under way already if there is one."""
     how = Asking(priority=MANUAL_PRIORITY, asked_by=asked_by)
     return ask(session, SYNC_NVD_UPDATES, how, days_back=days_back, full=full)
+
+
+def start_source_sync(session: Session, settings: Settings, name: str, asked_by: uuid.UUID) -> Task:
+    """Ask for a source beside the NVD to be read. Raises NotFound when there is none of this name, Conflict when it is off."""
+    if name not in list(Source):
+        raise NotFound("There is no such source: there are `kev` and `epss`.")
+    source = Source(name)
+    if enrichment.address(settings, source) is None:
+        raise Conflict(f"{source.upper()}_URL is `off`: this installation does not ask for it.")
+    return enrichment.ask_for(session, source, asked_by)
+
+
+def _source(session: Session, settings: Settings, source: Source) -> SourceHealth:
+    return enrichment.look(session, source, asked=enrichment.address(settings, source) is not None)
 
 
 def _years(session: Session, counts: dict[int, int]) -> list[Year]:

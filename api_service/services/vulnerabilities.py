@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, defer, selectinload
 
 from api_service.paging import Page, PageRequest, fetch
 from api_service.services import records, search
@@ -16,6 +16,7 @@ from shared.errors import NotFound
 from shared.matching import cpe
 from shared.matching.component import Component
 from shared.models.base import Document
+from shared.models.enrichment import EpssScore, KnownExploited, is_known_exploited, known_exploited
 from shared.models.finding import Severity
 from shared.models.mirror import Criterion, CriterionUse, Vulnerability, VulnerabilityCwe
 
@@ -34,14 +35,25 @@ class Filters:
     vendor: str | None = None
     product: str | None = None
     kev: bool | None = None
+    epss_min: float | None = None
     published_since: dt.datetime | None = None
     modified_since: dt.datetime | None = None
 
 
-def list_vulnerabilities(session: Session, filters: Filters, page: PageRequest) -> Page[Vulnerability]:
-    """Vulnerabilities, the latest published first."""
+def list_vulnerabilities(
+    session: Session, filters: Filters, page: PageRequest, *, likeliest_first: bool = False
+) -> Page[Vulnerability]:
+    """Vulnerabilities, the latest published first, or those first that are the likeliest to be exploited."""
     statement = sa.select(Vulnerability).where(*_conditions(filters))
-    statement = statement.options(defer(Vulnerability.tree), defer(Vulnerability.digest))
+    statement = statement.options(
+        defer(Vulnerability.tree),
+        defer(Vulnerability.digest),
+        selectinload(Vulnerability.epss),
+        selectinload(Vulnerability.listed),
+    )
+    if likeliest_first:
+        statement = statement.outerjoin(EpssScore, EpssScore.vulnerability_id == Vulnerability.id)
+        statement = statement.order_by(sa.func.coalesce(EpssScore.score, -1.0).desc())
     return fetch(session, statement.order_by(Vulnerability.published.desc(), Vulnerability.id.desc()), page)
 
 
@@ -58,8 +70,11 @@ def _conditions(filters: Filters) -> list[search.Condition]:
     if filters.vendor is not None or filters.product is not None:
         conditions.append(Vulnerability.id.in_(_users(filters.vendor, filters.product)))
     if filters.kev is not None:
-        listed = Vulnerability.kev_added.is_not(None)
-        conditions.append(listed if filters.kev else sa.not_(listed))
+        exploited = Vulnerability.cve_id.in_(known_exploited())
+        conditions.append(exploited if filters.kev else sa.not_(is_known_exploited()))
+    if filters.epss_min is not None:
+        likely = sa.select(EpssScore.vulnerability_id).where(EpssScore.score >= filters.epss_min)
+        conditions.append(Vulnerability.id.in_(likely))
     if filters.published_since is not None:
         conditions.append(Vulnerability.published >= filters.published_since)
     if filters.modified_since is not None:
@@ -101,14 +116,22 @@ def get_vulnerability(session: Session, cve_id: str) -> Document:
     if row is None or record is None:
         raise NotFound("The mirror holds no such vulnerability.")
     columns = {column.key: getattr(row, column.key) for column in sa.inspect(Vulnerability).columns}
-    return {**columns, "kev": _kev(row), **records.parse(record)}
+    derived = {"exploited_since": row.exploited_since, "epss": row.epss, "kev": _kev(row)}
+    return {**columns, **derived, **records.parse(record)}
 
 
-def _kev(row: Vulnerability) -> Document | None:
-    """What CISA's catalogue says, if it lists the vulnerability."""
-    if row.kev_added is None:
-        return None
-    return {"added": row.kev_added, "due": row.kev_due, "name": row.kev_name, "action": row.kev_action}
+def _kev(row: Vulnerability) -> KnownExploited | None:
+    """CISA's entry: from its own catalogue, else what the record has of it."""
+    if row.listed is not None or row.kev_added is None:
+        return row.listed
+    return KnownExploited(
+        cve_id=row.cve_id,
+        added=row.kev_added,
+        due=row.kev_due,
+        name=row.kev_name,
+        action=row.kev_action,
+        cwes=[],
+    )
 
 
 def match(session: Session, components: Sequence[Mapping[str, Any]]) -> mirror.MatchResult:

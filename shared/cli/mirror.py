@@ -124,10 +124,27 @@ def outcome(task: Task) -> str:
 @click.option(
     "--days-back", type=click.IntRange(0, 3650), default=7, show_default=True, help="Read so many days again."
 )
-def sync(full: bool, days_back: int) -> None:
-    """Bring the mirror to what the NVD holds, and show how far it is."""
+@click.option("--kev", is_flag=True, help="Only read CISA's catalogue of known exploited vulnerabilities.")
+@click.option("--epss", is_flag=True, help="Only read FIRST's EPSS scores.")
+def sync(full: bool, days_back: int, kev: bool, epss: bool) -> None:
+    """Bring the mirror to what the NVD holds, and show how far it is.
+
+    With --kev, --epss or both, read these instead; they are read daily by themselves.
+    """
     api = Api.from_settings(read_settings())
-    task_id = api.post("/nvd/sync", {"full": full, "days_back": days_back})["task_id"]
+    wanted = {"kev": kev, "epss": epss}
+    for source in (name for name, named in wanted.items() if named):
+        task = _follow_task(api, api.post(f"/nvd/sources/{source}/sync", {})["task_id"])
+        result = task["result"]
+        click.echo(f"{source}: {result['count']:,} entries, {result['skipped']:,} skipped", err=True)
+    if not any(wanted.values()):
+        task = _follow_task(api, api.post("/nvd/sync", {"full": full, "days_back": days_back})["task_id"])
+        names = ("read", "changed", "unchanged", "quarantined")
+        click.echo(", ".join(f"{task['result'][name]:,} {name}" for name in names), err=True)
+
+
+def _follow_task(api: Api, task_id: str) -> dict[str, Any]:
+    """Show how far a task is until it has succeeded; raises click's ClickException when it does not."""
     with make_progress() as progress:
         bar = progress.add_task("waiting", total=None)
         while (task := api.get(f"/tasks/{task_id}"))["state"] not in list(ENDED):
@@ -141,10 +158,7 @@ def sync(full: bool, days_back: int) -> None:
             time.sleep(POLL_SECONDS * 4)
     if task["state"] != TaskState.SUCCESS:
         raise click.ClickException(f"the sync ended as {task['state']}: {task['error']}")
-    counts = ", ".join(
-        f"{task['result'][name]:,} {name}" for name in ("read", "changed", "unchanged", "quarantined")
-    )
-    click.echo(counts, err=True)
+    return dict(task)
 
 
 @nvd.command()
@@ -166,7 +180,7 @@ def shown(name: str, value: Any) -> str:
     if name == "quarantine":
         return "; ".join(f"{each['cve_id'] or 'a record without id'}: {each['reason']}" for each in value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each not in (None, {}))
     if isinstance(value, list):
         return "; ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

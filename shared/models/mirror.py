@@ -137,6 +137,12 @@ class Vulnerability(Base):
         primaryjoin="foreign(KnownExploited.cve_id) == Vulnerability.cve_id", viewonly=True, uselist=False
     )
     """CISA's own entry."""
+
+    @property
+    def exploited_since(self) -> dt.date | None:
+        """When CISA listed it: by its own entry, else by the record."""
+        return self.listed.added if self.listed is not None else self.kev_added
+
     epss: Mapped["EpssScore | None"] = relationship(
         primaryjoin="foreign(EpssScore.vulnerability_id) == Vulnerability.id", viewonly=True, uselist=False
     )

@@ -1,5 +1,6 @@
 """The command as its user meets it: `vedette up` as a process of its own, and the other commands beside it."""
 
+import datetime as dt
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ import requests
 from shared.cli import local
 from shared.errors import Conflict
 from tests.builders import PATIENCE, wait_for
+from tests.upstream.published import EPSS, KEV, Publisher, catalogue, scores
+from tests.upstream.server import serving
 
 SAMPLE = Path(str(resources.files("shared.sample")))
 COMMAND = [sys.executable, "-m", "shared.cli"]
@@ -73,8 +76,21 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def publisher() -> Iterator[Publisher]:
+    """Publishes that one vulnerability of the sample is known to be exploited beyond those that its records say."""
+    now = dt.datetime.now(dt.UTC).isoformat()
+    files = {
+        KEV: catalogue("CVE-2018-25032", released=now),
+        EPSS: scores("CVE-2018-25032,0.42,0.97", "CVE-2014-0160,0.94,0.99", date=now),
+    }
+    with serving(Publisher(files)) as publisher:
+        yield publisher
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, publisher: Publisher) -> Iterator[Machine]:
     machine = Machine(tmp_path_factory.mktemp("machine"))
+    machine.environment |= {"KEV_URL": publisher.url + KEV, "EPSS_URL": publisher.url + EPSS}
     up = machine.start()
     try:
         wait_for(machine.local, PATIENCE, "vedette up to be ready")
@@ -118,6 +134,21 @@ def test_a_scan_prints_its_findings_and_fails_at_the_gate(mirror):
     findings = json.loads(done.stdout)
     assert {"CVE-2021-44228", "CVE-2014-0160"} <= {each["cve_id"] for each in findings}
     assert {each["certainty"] for each in findings} == {"confirmed", "conditional", "likely", "possible"}
+
+
+def test_what_others_say_is_read_soon_after_the_first_start(mirror):
+    def sources():
+        lines = mirror.run("nvd", "status").stdout.splitlines()
+        return {line.split()[0]: line for line in lines if "state fresh" in line}
+
+    wait_for(lambda: {"kev", "epss"} <= set(sources()), PATIENCE, "both sources to be read")
+    assert "last_success_at" in " ".join(mirror.run("nvd", "status").stdout.split())
+
+
+def test_what_others_say_is_read_when_asked_for(mirror):
+    done = mirror.run("nvd", "sync", "--kev", "--epss")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == ["kev: 1 entries, 0 skipped", "epss: 2 entries, 0 skipped"]
 
 
 def test_a_scan_without_a_gate_is_no_failure(mirror):

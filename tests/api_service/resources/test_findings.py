@@ -12,6 +12,7 @@ from shared.lifecycle import finding as lifecycle
 from shared.models.finding import Severity
 from shared.models.scan import Run, RunStatus
 from tests.api_service.conftest import Caller
+from tests.builders import enrich
 
 FINDINGS = "/vulnerabilities/findings"
 FUTURE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)).isoformat()
@@ -272,3 +273,43 @@ class TestTriage:
         found = analyst.get(heartbleed).json
         assert (found["status"], found["triage"]) == ("open", "exploitable")
         assert [event["kind"] for event in found["events"]] == ["opened", "triaged", "fixed", "reopened"]
+
+
+SCORES = {"CVE-2018-25032": 0.9, "CVE-2014-0160": 0.9, "CVE-2021-45046": 0.05}
+
+
+@pytest.mark.usefixtures("sample", "findings")
+class TestLikelihood:
+    """EPSS scores beside the findings; `sample` is a mirror that holds their vulnerabilities."""
+
+    @pytest.fixture(autouse=True)
+    def _scored(self, sessions):
+        enrich(sessions, epss=SCORES)
+
+    def test_they_are_shown_in_the_list_and_in_the_finding(self, viewer, heartbleed):
+        listed = {each["cve_id"]: each["epss"] for each in viewer.get(FINDINGS).json}
+        assert {cve: each["score"] for cve, each in listed.items() if each} == SCORES
+        assert viewer.get(heartbleed).json["epss"] == {"score": 0.9, "percentile": 0.45}
+        assert viewer.get(heartbleed).json["epss"] == listed["CVE-2014-0160"]
+
+    def test_they_are_shown_after_a_triage(self, analyst, heartbleed):
+        answer = triage(analyst, heartbleed, {"triage": "in_triage"})
+        assert (answer.status_code, answer.json["epss"]["score"]) == (200, 0.9)
+
+    def test_the_likeliest_come_first_whatever_the_page(self, viewer):
+        ordered = ["CVE-2014-0160", "CVE-2018-25032", "CVE-2021-45046", "CVE-2021-44228", "CVE-2026-0001"]
+        assert [each["cve_id"] for each in viewer.get(f"{FINDINGS}?sort=epss").json] == ordered
+        paged = [viewer.get(f"{FINDINGS}?sort=epss&page_size=2&page={page}").json for page in (1, 2, 3)]
+        assert [each["cve_id"] for page in paged for each in page] == ordered
+
+    @pytest.mark.parametrize(
+        ("query", "count"), [("epss_min=0.9", 2), ("epss_min=0", 3), ("epss_min=0.01&severity=critical", 1)]
+    )
+    def test_a_least_score(self, viewer, query, count):
+        answer = viewer.get(f"{FINDINGS}?{query}")
+        assert len(answer.json) == count
+        assert f'"total": {count}' in answer.headers["X-Pagination"]
+
+    @pytest.mark.parametrize("query", ["epss_min=2", "epss_min=inf", "sort=cve"])
+    def test_a_wrong_query_is_422(self, viewer, query):
+        assert viewer.get(f"{FINDINGS}?{query}").status_code == 422

@@ -1,15 +1,18 @@
 """The state of the mirror over HTTP."""
 
+import dataclasses
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 
 from shared import database
 from shared.lifecycle import task as lifecycle
 from shared.models.coverage import FeedState, MirrorCoverage
+from shared.models.enrichment import EnrichmentSource, Source
 from shared.models.mirror import Sync, SyncKind, SyncState
 from shared.models.task import Task
-from tests.builders import ask_for
+from tests.builders import ago, ask_for, enrich
 
 
 def cve(number, modified, **fields):
@@ -174,3 +177,52 @@ def test_an_admin_starts_a_sync_and_there_is_one_at_a_time(admin, analyst, rung)
 @pytest.mark.parametrize("body", [{"days_back": -1}, {"days_back": "7"}, {"full": 1}, {"days": 7}])
 def test_what_is_no_request_for_a_sync(admin, body):
     assert admin.post("/nvd/sync", body).status_code == 422
+
+
+class TestSources:
+    def test_before_the_first_time(self, viewer):
+        status = viewer.get("/nvd/status").json
+        for name in ("kev", "epss"):
+            assert (status[name]["state"], status[name]["count"], status[name]["skipped"]) == ("never", 0, {})
+            assert (status[name]["last_success_at"], status[name]["last_error"]) == (None, None)
+
+    def test_what_is_held_and_how_old_it_is(self, viewer, sessions):
+        enrich(sessions, kev=["CVE-2014-0160"], epss={"CVE-2014-0160": 0.9, "CVE-2026-0001": 0.1})
+        status = viewer.get("/nvd/status").json
+        assert [(status[name]["state"], status[name]["count"]) for name in ("kev", "epss")] == [
+            ("fresh", 1),
+            ("fresh", 2),
+        ]
+        assert (status["kev"]["version"], status["kev"]["reason"]) == ("1", None)
+        with database.transaction(sessions) as session:
+            late = sa.update(EnrichmentSource).where(EnrichmentSource.name == Source.EPSS)
+            session.execute(late.values(last_success_at=ago(sessions, days=4), last_error="It is away."))
+        epss = viewer.get("/nvd/status").json["epss"]
+        assert (epss["state"], epss["reason"]) == ("stale", "It was last read 4 days ago.")
+        assert epss["last_error"] == "It is away."
+
+    def test_an_admin_has_one_read_now(self, admin, analyst, rung):
+        for name in ("kev", "epss"):
+            rung.clear()
+            first = admin.post(f"/nvd/sources/{name}/sync")
+            assert (first.status_code, first.json["task_state"]) == (202, "PENDING")
+            assert first.headers["Location"] == f"/api/v1/tasks/{first.json['task_id']}"
+            assert [(ring.name, str(ring.task_id)) for ring in rung] == [
+                (f"sync_{name}", first.json["task_id"])
+            ]
+            assert admin.post(f"/nvd/sources/{name}/sync").json == first.json
+            assert analyst.post(f"/nvd/sources/{name}/sync").status_code == 403
+
+    def test_another_source_is_404(self, admin):
+        assert admin.post("/nvd/sources/osv/sync").status_code == 404
+
+    def test_one_that_is_off_says_so_and_is_not_read(self, app, admin, sessions):
+        parts = app.extensions["vedette"]
+        app.extensions["vedette"] = dataclasses.replace(
+            parts, settings=parts.settings.with_changes(kev_url="off")
+        )
+        enrich(sessions, kev=["CVE-2014-0160"])
+        status = admin.get("/nvd/status").json
+        assert (status["kev"]["state"], status["kev"]["count"]) == ("off", 1)
+        refused = admin.post("/nvd/sources/kev/sync")
+        assert (refused.status_code, "KEV_URL" in refused.json["detail"]) == (409, True)

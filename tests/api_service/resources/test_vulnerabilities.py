@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.builders import enrich
+
 VULNERABILITIES = "/vulnerabilities"
 
 
@@ -207,3 +209,53 @@ class TestExplain:
     def test_what_is_wrong_is_422(self, viewer, change):
         body = {"component": openssl("1"), "cve_id": "CVE-2014-0160", **change}
         assert viewer.post(f"{VULNERABILITIES}/explain", body).status_code == 422
+
+
+class TestEnriched:
+    """What CISA's catalogue and FIRST's scores add to the records of the sample."""
+
+    @pytest.fixture(autouse=True)
+    def _enriched(self, sample, sessions):
+        enrich(
+            sessions,
+            kev=["CVE-2023-38545", "CVE-2027-0001"],
+            epss={"CVE-2014-0160": 0.9, "CVE-2023-38545": 0.4, "CVE-2014-6271": 0.6, "CVE-2027-0001": 1.0},
+        )
+
+    def test_the_catalogue_counts_beside_the_record(self, viewer):
+        recorded = viewer.get(f"{VULNERABILITIES}/CVE-2014-6271").json
+        assert (recorded["kev_added"], recorded["kev"]["ransomware"]) == ("2022-01-28", None)
+        listed = viewer.get(f"{VULNERABILITIES}/CVE-2023-38545").json
+        assert (listed["kev_added"], listed["kev"]["name"]) == ("2022-05-04", "Heartbleed")
+        assert listed["kev"]["ransomware"] is True
+        exploited = ids(viewer.get(f"{VULNERABILITIES}?kev=true&page_size=200"))
+        assert {"CVE-2014-6271", "CVE-2023-38545"} <= set(exploited)
+        assert not set(exploited) & set(ids(viewer.get(f"{VULNERABILITIES}?kev=false&page_size=200")))
+        everything = viewer.get(f"{VULNERABILITIES}?page_size=200")
+        assert len(exploited) + len(ids(viewer.get(f"{VULNERABILITIES}?kev=false&page_size=200"))) == len(
+            everything.json
+        )
+        kev_added = {each["cve_id"]: each["kev_added"] for each in everything.json}
+        assert {cve for cve, added in kev_added.items() if added} == set(exploited)
+
+    def test_scores_are_shown_in_the_list_and_in_the_record(self, viewer):
+        score = {"score": 0.9, "percentile": 0.45}
+        assert viewer.get(f"{VULNERABILITIES}/CVE-2014-0160").json["epss"] == score
+        listed = {
+            each["cve_id"]: each["epss"] for each in viewer.get(f"{VULNERABILITIES}?page_size=200").json
+        }
+        assert listed["CVE-2014-0160"] == score
+        assert None in listed.values()
+
+    def test_the_likeliest_to_be_exploited(self, viewer):
+        ordered = ["CVE-2014-0160", "CVE-2014-6271", "CVE-2023-38545"]
+        everything = ids(viewer.get(f"{VULNERABILITIES}?sort=epss&page_size=200"))
+        assert everything[:3] == ordered
+        assert sorted(everything) == sorted(ids(viewer.get(f"{VULNERABILITIES}?page_size=200")))
+        assert ids(viewer.get(f"{VULNERABILITIES}?sort=epss&epss_min=0.6")) == ordered[:2]
+        likely = ids(viewer.get(f"{VULNERABILITIES}?epss_min=0.4&kev=true&q=CVE-2014"))
+        assert likely == ["CVE-2014-6271", "CVE-2014-0160"]
+
+    @pytest.mark.parametrize("query", ["epss_min=1.5", "epss_min=nan", "epss_min=x", "sort=score"])
+    def test_a_wrong_query_is_422(self, viewer, query):
+        assert viewer.get(f"{VULNERABILITIES}?{query}").status_code == 422
