@@ -30,6 +30,8 @@ class Parts:
     """A quarter of the threads: an answer of the mirror as an upstream acquires one without blocking, or is put off."""
     metrics: Metrics
     """What /metrics tells."""
+    serving_turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a piece of such an answer is made: unpacking must not fight everybody else for the interpreter."""
     attempts: Attempts = field(default_factory=Attempts)
     """Who tried to sign in lately."""
     pins: Pins = field(default_factory=Pins)

@@ -1,6 +1,7 @@
 """The mirror, answering as the NVD's API 2.0 does: other tools and other Vedettes can have it as their upstream."""
 
 import array
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -83,9 +84,12 @@ def _page(question: Question, start: int, size: int) -> Response:
     pin = _pin(question, start, size)
     ids = pin.ids[start : start + size]
     pieces = serving.document(sessions(), ids, len(pin.ids), start, pin.timestamp)
-    response = Response(pieces, content_type="application/json")
-    if request.accept_encodings["gzip"] > 0:
-        response.response = _packed(pieces)
+    packed = request.accept_encodings["gzip"] > 0
+    turn = parts().serving_turn
+    response = Response(
+        _in_turn(_packed(pieces) if packed else pieces, turn), content_type="application/json"
+    )
+    if packed:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     return response
@@ -110,6 +114,16 @@ def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield gzip.compress(piece)
     yield gzip.flush()
+
+
+def _in_turn(pieces: Iterator[bytes], turn: threading.Lock) -> Iterator[bytes]:
+    """The pieces, each made while nobody else makes one; sending them takes as long as it takes."""
+    while True:
+        with turn:
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def in_header(text: str) -> str:
