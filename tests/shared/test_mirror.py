@@ -104,6 +104,28 @@ def test_configurations_are_evaluated_over_the_whole_set_of_components(sessions)
     assert match(sessions, openssl, component(LINUX.format("5.4"))).matches == []
 
 
+def test_hosts_are_matched_apart_from_each_other_and_from_the_asset(sessions):
+    record = cve("CVE-2021-0001", RANGE, any_of(platform(WINDOWS.format("-"))), operator="AND")
+    fill(sessions, record)
+    openssl = OPENSSL.format("1.0.1f")
+    told = []
+    result = match(
+        sessions,
+        component(WINDOWS.format("-"), host="192.0.2.1"),
+        component(openssl, host="192.0.2.2"),
+        component(openssl, host="192.0.2.1"),
+        component(LINUX.format("5.4")),
+        component(openssl, host="192.0.2.3"),
+        component(LINUX.format("5.4"), host="192.0.2.3"),
+        on_progress=lambda done, total: told.append((done, total)),
+    )
+    assert {each.component: each.certainty for each in result.matches} == {
+        1: Certainty.CONDITIONAL,
+        2: Certainty.CONFIRMED,
+    }
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_a_platform_alone_makes_no_candidate(sessions):
     record = cve("CVE-2021-0001", RANGE, any_of(platform(LINUX.format("-"))), operator="AND")
     fill(sessions, record)

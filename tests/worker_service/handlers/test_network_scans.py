@@ -3,11 +3,13 @@
 import json
 import shutil
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 
 from shared import database
+from shared.models.asset import Component
 from shared.models.finding import Finding, FindingStatus
 from shared.models.scan import Run, RunStatus, Scan, ScannerKind
 from shared.models.task import TaskState
@@ -105,19 +107,25 @@ def findings(sessions):
 
 
 def test_what_answers_is_found_matched_and_recorded_and_closed_when_it_is_gone(
-    sessions, mirror, scan, execute, findings
+    sessions, redis_url, mirror, scan, execute, findings
 ):
+    redis = urlsplit(redis_url).port
     with ExitStack() as stack:
         ssh = stack.enter_context(talker("127.0.0.2", SSH))
         web = stack.enter_context(web_server("127.0.0.3"))
         with talker("127.0.0.2", MAIL) as mail:
-            the_scan = scan(targets=["127.0.0.2-4"], ports=f"{ssh},{web},{mail}")
+            the_scan = scan(targets=["127.0.0.1-4"], ports=f"{ssh},{web},{mail},{redis}")
             first = execute(the_scan)
         assert (first.status, first.error) == (RunStatus.COMPLETED, None)
         network = first.network
-        assert (network["up"], network["down"], network["unfinished"], network["closed"]) == (3, 0, 0, 0)
+        assert (network["up"], network["down"], network["unfinished"], network["closed"]) == (4, 0, 0, 0)
         assert network["names"]["opened"] == sorted(
-            [f"127.0.0.2 {ssh}/tcp", f"127.0.0.2 {mail}/tcp", f"127.0.0.3 {web}/tcp"],
+            [
+                f"127.0.0.1 {redis}/tcp",
+                f"127.0.0.2 {ssh}/tcp",
+                f"127.0.0.2 {mail}/tcp",
+                f"127.0.0.3 {web}/tcp",
+            ],
             key=lambda text: (text.split()[0], int(text.split()[1].split("/")[0])),
         )
         found = findings()
@@ -127,6 +135,9 @@ def test_what_answers_is_found_matched_and_recorded_and_closed_when_it_is_gone(
             ("127.0.0.2", f"{mail}/tcp", "CVE-2019-10149", "likely", "open"),
             ("127.0.0.3", f"{web}/tcp", "CVE-2099-0001", "likely", "open"),
         }
+        with database.reading(sessions) as session:  # of which nmap tells neither version nor CPE name
+            told = session.scalars(sa.select(Component).where(Component.host == "127.0.0.1")).one()
+        assert (told.name, told.port, told.version) == ("Redis key-value store", f"{redis}/tcp", None)
         backported = found["127.0.0.2", f"{ssh}/tcp", "CVE-2016-10012"]
         assert (
             "names Ubuntu, which mends faults without changing the version"
