@@ -291,3 +291,50 @@ def test_a_preview_refuses_rules_that_cannot_be_used(viewer, webhook):
     night = {"from": "22:00", "to": "07:00", "timezone": "Mars/Olympus"}
     assert viewer.post(path, {"quiet_hours": night}).status_code == 422
     assert viewer.post(path, {"name": "x"}).status_code == 422
+
+
+RULES = (
+    {},
+    {"min_priority": "high"},
+    {"types": ["scan_failed", "fixed"]},
+    {"digest": "hourly"},
+    {"digest": "daily", "quiet_hours": {"from": "06:00", "to": "09:30", "timezone": "Asia/Kathmandu"}},
+    {"quiet_hours": {"from": "00:00", "to": "23:59", "timezone": "UTC"}, "min_priority": "normal"},
+)
+
+
+@pytest.mark.parametrize("rules", RULES, ids=range(len(RULES)))
+def test_what_a_preview_tells_is_what_is_sent(viewer, sessions, rules):
+    """The same notifications, once through the channel and once through its preview."""
+    channel = create(viewer, **rules)
+    for number, (kind, priority) in enumerate(
+        (kind, priority)
+        for kind in ("scan_completed", "scan_failed", "channel_paused")
+        for priority in Priority
+    ):
+        told = tell(
+            sessions,
+            viewer,
+            title=str(number),
+            type=kind,
+            priority=priority,
+            data={"events": [kind, "new_findings"]},
+        )
+        with database.transaction(sessions) as session:
+            dispatch.fan_out(session, session.merge(told))
+    sent = {}
+    for each in viewer.get("/deliveries?channel=webhook&page_size=200").json:
+        titles, _ = sent.setdefault(each["message_id"], (set(), each["due_at"]))
+        titles.add(each["title"])
+    shown = viewer.post(f"{CHANNELS}/{channel['id']}/preview").json
+    previewed = [(set(message["titles"]), message["due_at"]) for message in shown["messages"]]
+    pairs = zip(sorted(sent.values(), key=_by_titles), sorted(previewed, key=_by_titles), strict=True)
+    for (titles, due_at), (expected_titles, expected_due_at) in pairs:
+        assert titles == expected_titles
+        assert abs(
+            dt.datetime.fromisoformat(due_at) - dt.datetime.fromisoformat(expected_due_at)
+        ) < dt.timedelta(seconds=5)
+
+
+def _by_titles(message):
+    return sorted(message[0])
