@@ -18,6 +18,9 @@ from worker_service.handlers.nvd.run import FIRST_YEAR, Run
 
 _YEARLY = re.compile(r"nvdcve-2\.0-(\d{4})\.json")
 MODIFIED = "modified"
+WRITING = dt.timedelta(days=1)
+"""All yearly feeds are written once a day, but only those whose records changed get a new `.meta` (2003's may be a year
+old): what was looked at together is complete up to a day before the newest of it (https://nvd.nist.gov/vuln/data-feeds)."""
 MODIFIED_REACH = dt.timedelta(days=7)
 """The feed `modified` holds the last eight days (https://nvd.nist.gov/vuln/data-feeds); a day is left for clocks."""
 SOURCE = "NVD feeds"
@@ -43,7 +46,8 @@ def read_years(run: Run, feeds: NvdFeedFiles, *, everything: bool = False) -> No
         _read(run, feeds, feed, (done, size), again=everything)
         done += feed.meta.size // 1024
     with run.work.transaction() as session:
-        _prove_years(session, run.sync_id, [feed.name for feed in metas])
+        written = max(feed.meta.last_modified for feed in metas) - WRITING
+        _prove_years(session, run.sync_id, [feed.name for feed in metas], written)
 
 
 def read_modified(run: Run, feeds: NvdFeedFiles, watermark: dt.datetime) -> bool:
@@ -159,12 +163,16 @@ def _note(session: Session, name: str, meta: Meta, imported: files.Imported) -> 
     session.merge(state)
 
 
-def _prove_years(session: Session, sync_id: int, names: list[str]) -> None:
+def _prove_years(
+    session: Session, sync_id: int, names: list[str], written: dt.datetime | None = None
+) -> None:
+    """Note that these feeds hold everything up to the oldest of them, or up to `written` if that is later."""
     states = session.scalars(sa.select(FeedState).where(FeedState.name.in_(names))).all()
     now = database.now(session)
     for state in states:
         state.checked_at = now
-    until, total = min(state.written_at for state in states), sum(state.total for state in states)
+    oldest, total = min(state.written_at for state in states), sum(state.total for state in states)
+    until = max(oldest, written or oldest)
     proven = ProvenRange(since=None, until=until, total=total, source=SOURCE, sync_id=sync_id)
     coverage.prove(session, proven)
     coverage.note_total(session, total, until)

@@ -177,6 +177,20 @@ def test_one_source_is_enough(mirror: Mirror, source: str):
     check(mirror)
 
 
+def test_a_year_whose_feed_never_changes_holds_nothing_back(mirror: Mirror):
+    """The NVD writes `.meta` anew only for feeds whose records changed; 2003's may be a year old."""
+    mirror.upstream.clock += dt.timedelta(days=300)
+    mirror.upstream.modify(max(mirror.upstream.records), vulnStatus="Modified")
+    mirror.upstream.publish_feeds()
+    mirror.settings = mirror.settings.with_changes(nvd_api_url="off")
+    mirror.sync()
+    check(mirror)
+    assert mirror.coverage.watermark > mirror.upstream.clock - dt.timedelta(days=2)
+    mirror.upstream.forget_requests()
+    mirror.sync()
+    assert not [each.path for each in mirror.upstream.requests if each.path.endswith(".gz")]
+
+
 def test_a_wrong_key_fails_at_once_and_is_named(filled: Mirror):
     before = filled.coverage.watermark
     filled.settings = pointed_at(filled.settings, filled.upstream, key="wrong")
