@@ -1,12 +1,12 @@
 """The worker's app with the doors of the tests beside its own, poison among them, and with the faults that were planned.
 
-Every attempt that begins is a line of the journal, and so is every write that is refused because its lease is lost.
-`FAULT_POINT` plans an end (see `points`), `FAULT_PACE` makes every stage of a task take that many seconds, with checkpoints
-on the way, `FAULT_MEMORY` bounds the process (bytes of address space beyond what it has).
+A line of the journal tells that the process is ready, that an attempt begins, that a write is refused because its lease is
+lost.
+`FAULT_POINT` plans an end (see `points`); `FAULT_PACE` makes every stage of a task take that many seconds, with checkpoints
+on the way; `FAULT_CLOCK` sets the process's clock off by that many seconds.
 """
 
 import os
-import resource
 import time
 import uuid
 from contextlib import AbstractContextManager
@@ -27,7 +27,6 @@ __all__ = ["broker"]
 
 PACE = float(os.environ.get("FAULT_PACE", "0"))
 JOURNAL = Path(os.environ[points.JOURNAL])
-PAGE = resource.getpagesize()
 
 
 def _slowly(self: tasks.Work, stage: str, current: int, total: int | None = None) -> None:
@@ -51,11 +50,6 @@ def _guard(session: Session, task_id: uuid.UUID, epoch: int) -> Task:
         raise
 
 
-def _bound(room: int) -> None:
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
-
-
 actors.declare(broker, frame, (*DOORS, *poison_doors.DOORS))
 hold = tasks.Work.held
 tasks.Work.held = _held  # type: ignore[method-assign]
@@ -66,5 +60,7 @@ if points.POINT in os.environ:
 if PACE:
     report = tasks.Work.progress
     tasks.Work.progress = _slowly  # type: ignore[method-assign]
-if "FAULT_MEMORY" in os.environ:
-    _bound(int(os.environ["FAULT_MEMORY"]))
+if "FAULT_CLOCK" in os.environ:
+    clock = time.time
+    time.time = lambda: clock() + int(os.environ["FAULT_CLOCK"])
+write(JOURNAL, "ready", pid=os.getpid())

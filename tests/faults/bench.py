@@ -23,6 +23,7 @@ from shared.models.task import ENDED, Task
 from tests.builders import wait_for
 from tests.faults import points
 from tests.faults.journal import Journal
+from tests.faults.servers import SILENT
 from tests.flow import doors
 from tests.flow.processes import SCHEDULER, Launch, Process, launch, running
 from tests.postgres import Postgres, running_server
@@ -30,7 +31,7 @@ from tests.postgres import Postgres, running_server
 WORKER = "tests.faults.worker"
 API = "tests.faults.api"
 TOKEN = "the-token-of-the-bench-and-of-no-other"
-PATIENCE = 300.0
+PATIENCE = 120.0
 """Seconds until what has not happened counts as lost."""
 QUICK = {"VEDETTE_LEASE_SECONDS": "2", "VEDETTE_SWEEP_SECONDS": "0.3"}
 """Settings for promises that are not about the shipped times."""
@@ -120,21 +121,23 @@ class Bench:
     launch: Launch = launch
     patience: float = PATIENCE
     _stack: ExitStack = field(default_factory=ExitStack)
-    _started: int = 0
+    home: Path | None = None
+    """Where the database lies, when that is a place of its own."""
+    processes: list[Process] = field(default_factory=list)
+    """Everything that was started."""
 
-    def start(self, module: str, **changes: str) -> Process:
-        """Start a process of the product; it ends with the bench."""
-        self._started += 1
-        folder = self.folder / f"{self._started}-{module}"
+    def start(self, module: str, *, cold: bool = False, **changes: str) -> Process:
+        """Start a process of the product; it ends with the bench. `cold`: in a fresh interpreter."""
+        folder = self.folder / f"{len(self.processes)}-{module}"
         folder.mkdir()
-        process = self._stack.enter_context(
-            running(module, {**self.environment, **changes}, folder, self.launch)
-        )
+        how = launch if cold else self.launch
+        process = self._stack.enter_context(running(module, {**self.environment, **changes}, folder, how))
+        self.processes.append(process)
         self.journal.note("started", module=module, pid=process.popen.pid, changes=changes)
         return process
 
-    def worker(self, **changes: str) -> Process:
-        return self.start(WORKER, **changes)
+    def worker(self, *, cold: bool = False, **changes: str) -> Process:
+        return self.start(WORKER, cold=cold, **changes)
 
     def scheduler(self, **changes: str) -> Process:
         return self.start(SCHEDULER, **changes)
@@ -243,8 +246,7 @@ def open_bench(
             "VEDETTE_ADMIN_TOKEN": TOKEN,
             "VEDETTE_WORKER_PROCESSES": "1",
             "VEDETTE_LOG_FORMAT": "json",
-            "NVD_API_URL": "off",
-            "NVD_FEED_URL": "off",
+            **SILENT,
             points.JOURNAL: str(journal.path.absolute()),
             **(QUICK if quick else {}),
         }
@@ -262,6 +264,7 @@ def open_bench(
             dice,
             seed,
             launch,
+            home=home,
             _stack=stack.enter_context(ExitStack()),
         )
 

@@ -71,9 +71,10 @@ def _step(statement: str, parameters: Any) -> str | None:
         return "ask"
     if words != ["UPDATE", "task"]:
         return None
-    values = parameters.values() if isinstance(parameters, dict) else parameters
-    states = {str(value) for value in values} & {"STARTED", "SUCCESS"}
-    return {"STARTED": "claim", "SUCCESS": "end"}[states.pop()] if len(states) == 1 else None
+    values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}
+    if "STARTED" in values and "attempt=" in statement.partition("WHERE")[0]:
+        return "claim"
+    return "end" if "SUCCESS" in values else None
 
 
 def _strike(engine: sa.Engine, point: str, plan: Plan) -> None:

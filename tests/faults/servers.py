@@ -14,6 +14,8 @@ from tests.flow import doors
 from tests.postgres import running_postgres
 
 DATABASES = ("sqlite", "postgresql")
+SILENT = dict.fromkeys(("NVD_API_URL", "NVD_FEED_URL", "KEV_URL", "EPSS_URL"), "off")
+"""Settings with which nobody asks the outside world."""
 
 
 @contextmanager
@@ -36,6 +38,7 @@ def servers(kind: str) -> Iterator[tuple[sa.Engine, dict[str, str], Path]]:
             "DATABASE_URL": url,
             "REDIS_URL": valkey.connection_url,
             "VEDETTE_DATA_DIR": str(folder),
+            **SILENT,
         }
         yield engine, environment, folder
 

@@ -1,22 +1,15 @@
 """Migrations lead to the schema of the models, on both databases, however often and by however many they are run."""
 
-import datetime as dt
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
-import shared.models  # noqa: F401
 from shared import database, migrations
 from shared.errors import Conflict
-from shared.models.base import Base
+from tests.shared.migrations.released import changed, differences, release, revisions
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -37,12 +30,6 @@ def bare_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.E
     with admin.connect() as connection:
         connection.execute(sa.text("DROP DATABASE bare WITH (FORCE)"))
     admin.dispose()
-
-
-def differences(engine: sa.Engine) -> list[object]:
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Base.metadata))
 
 
 def test_upgrade_leads_to_the_schema_of_the_models(bare_engine: sa.Engine) -> None:
@@ -78,61 +65,9 @@ def test_a_schema_of_another_version_is_told_and_left_alone(bare_engine: sa.Engi
     assert differences(bare_engine) == []
 
 
-def revisions() -> list[str]:
-    script = ScriptDirectory.from_config(migrations._config())
-    return [each.revision for each in script.walk_revisions()][::-1]
-
-
-def some_value(column: sa.Column[object]) -> object:
-    """Anything that fits the column's type."""
-    kind = column.type
-    if isinstance(kind, sa.UUID) or (isinstance(kind, sa.CHAR) and kind.length == 32):
-        return uuid.UUID(int=7) if isinstance(kind, sa.UUID) else uuid.UUID(int=7).hex
-    if isinstance(kind, sa.JSON):
-        return {"kept": True}
-    if isinstance(kind, sa.DateTime):
-        return dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC if kind.timezone else None)
-    if isinstance(kind, sa.Date):
-        return dt.date(2026, 3, 1)
-    if isinstance(kind, sa.Boolean):
-        return True
-    if isinstance(kind, sa.LargeBinary):
-        return b"kept"
-    if isinstance(kind, sa.Integer | sa.Numeric | sa.Float):
-        return 1
-    return "kept"[: getattr(kind, "length", None) or 4]
-
-
-def fill(engine: sa.Engine) -> dict[str, dict[str, object]]:
-    """One row in every table; what the database then gives back for each."""
-    tables = sa.MetaData()
-    tables.reflect(engine)
-    kept: dict[str, dict[str, object]] = {}
-    with engine.begin() as connection:
-        for table in tables.sorted_tables:
-            if table.name == "alembic_version":
-                continue
-            connection.execute(
-                table.insert(), [{column.name: some_value(column) for column in table.columns}]
-            )
-            kept[table.name] = dict(connection.execute(sa.select(table)).mappings().one())
-    return kept
-
-
 @pytest.mark.parametrize("released", revisions())
 def test_data_of_every_released_schema_is_kept(bare_engine: sa.Engine, released: str) -> None:
-    with bare_engine.begin() as connection:
-        config = migrations._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, released)
-    kept = fill(bare_engine)
+    kept = release(bare_engine, released)
     migrations.upgrade(bare_engine)
     assert differences(bare_engine) == []
-    tables = sa.MetaData()
-    tables.reflect(bare_engine)
-    with bare_engine.connect() as connection:
-        for name, row in kept.items():
-            now = dict(connection.execute(sa.select(tables.tables[name])).mappings().one())
-            assert {column: now[column] for column in row if column in now} == {
-                column: value for column, value in row.items() if column in now
-            }
+    assert changed(bare_engine, kept) == []

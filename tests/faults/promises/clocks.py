@@ -1,0 +1,67 @@
+"""P16: a worker whose clock is wrong doubles nothing and loses nothing."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from shared import database
+from shared.models.task import TaskState
+from tests.faults.bench import Bench
+from tests.faults.figures import Figure
+from tests.flow import doors
+
+SKEW = 600
+"""Seconds that a worker's clock is ahead, or behind."""
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime")
+
+
+def skewed(seconds: int) -> tuple[dict[str, str], str]:
+    """The environment of a process whose clock is off, and how that is done."""
+    for folder in LIBRARIES:
+        library = Path(folder) / "libfaketimeMT.so.1"
+        if library.exists():
+            offset = f"{seconds:+d}s"
+            return {
+                "LD_PRELOAD": str(library),
+                "FAKETIME": offset,
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }, "libfaketime"
+    return {"FAULT_CLOCK": str(seconds)}, "time.time of the process"
+
+
+def skew_is_tolerated(bench: Bench, size: int) -> Iterator[Figure]:
+    """`size` tasks for three workers, one of them ahead and one behind; some last longer than a heartbeat of the broker."""
+    bench.scheduler()
+    ahead, how = skewed(SKEW)
+    behind, _ = skewed(-SKEW)
+    cold = "LD_PRELOAD" in ahead
+    workers = [
+        bench.worker(),
+        bench.worker(cold=cold, **ahead),
+        bench.worker(cold=cold, **behind),
+    ]
+    assert bench.until(lambda: len(bench.journal.of("ready")) >= len(workers)), "all workers start"
+    tasks = []
+    for number in range(size):
+        seconds = 12.0 if number % 10 == 0 else bench.dice.uniform(0.05, 1.0)
+        tasks.append(str(bench.ask("sleep", seconds)))
+        time.sleep(bench.dice.uniform(0.0, 0.2))
+    ended = bench.drain()
+    rows = bench.tasks()
+    with database.reading(bench.sessions) as session:
+        effects = Counter(str(each) for each in session.scalars(sa.select(doors.DONE.c.task_id)))
+    shares = Counter(each["pid"] for each in bench.journal.of("began"))
+    lost = [each for each in tasks if rows[each].state != TaskState.SUCCESS or effects[each] == 0]
+    doubled = [each for each, number in effects.items() if number > 1]
+    losses = sum(rows[each].losses for each in tasks)
+    yield Figure(
+        "P16",
+        "0 doubled commits, 0 lost",
+        f"{size} tasks, {len(workers)} workers, one {SKEW // 60} minutes ahead and one behind ({how})",
+        f"{len(doubled)} doubled, {len(lost)} lost, {losses} leases lost; "
+        f"tasks begun by each: {', '.join(str(each) for each in sorted(shares.values()))}",
+        ended and not doubled and not lost and not losses and len(shares) == len(workers),
+    )
