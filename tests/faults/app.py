@@ -1,27 +1,22 @@
 """The worker's app with the doors of the tests beside its own, poison among them, and with the faults that were planned.
 
-A line of the journal tells that the process is ready, that an attempt begins, that a write is refused because its lease is
-lost.
+A line of the journal tells that the process is ready, that a handler begins, and that it has what is to be committed.
 `FAULT_POINT` plans an end (see `points`); `FAULT_PACE` makes every stage of a task take that many seconds, with checkpoints
 on the way; `FAULT_CLOCK` sets the process's clock off by that many seconds.
 """
 
 import os
 import time
-import uuid
-from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy.orm import Session
-
-from shared.errors import LeaseLost
-from shared.lifecycle import task as lifecycle
-from shared.models.task import Task
 from tests.faults import points, poison_doors
 from tests.faults.journal import write
 from tests.flow.doors import DOORS
 from worker_service import actors, tasks
 from worker_service.app import broker, frame
+from worker_service.tasks import Door
 
 __all__ = ["broker"]
 
@@ -37,24 +32,22 @@ def _slowly(self: tasks.Work, stage: str, current: int, total: int | None = None
         time.sleep(min(0.02, left))
 
 
-def _held(self: tasks.Work) -> AbstractContextManager[None]:
-    write(JOURNAL, "began", task=self.task_id, epoch=self.epoch, pid=os.getpid())
-    return hold(self)
+def _told(door: Door) -> Door:
+    """The door, telling when its handler begins and when it has what is to be committed."""
 
+    def handler(work: tasks.Work, **arguments: Any) -> tasks.Effect:
+        facts = {"task": work.task_id, "epoch": work.epoch, "pid": os.getpid()}
+        write(JOURNAL, "began", **facts)
+        effect = door.handler(work, **arguments)
+        write(JOURNAL, "computed", **facts)
+        return effect
 
-def _guard(session: Session, task_id: uuid.UUID, epoch: int) -> Task:
-    try:
-        return guard(session, task_id, epoch)
-    except LeaseLost:
-        write(JOURNAL, "refused", task=task_id, epoch=epoch, pid=os.getpid())
-        raise
+    return replace(door, handler=handler)
 
 
 actors.declare(broker, frame, (*DOORS, *poison_doors.DOORS))
-hold = tasks.Work.held
-tasks.Work.held = _held  # type: ignore[method-assign]
-guard = lifecycle.guard
-lifecycle.guard = _guard
+for name, door in list(frame.doors.items()):
+    frame.doors[name] = _told(door)
 if points.POINT in os.environ:
     points.install(frame.sessions.kw["bind"], points.from_environment())
 if PACE:

@@ -126,18 +126,18 @@ class Bench:
     processes: list[Process] = field(default_factory=list)
     """Everything that was started."""
 
-    def start(self, module: str, *, cold: bool = False, **changes: str) -> Process:
-        """Start a process of the product; it ends with the bench. `cold`: in a fresh interpreter."""
+    def start(self, module: str, **changes: str) -> Process:
+        """Start a process of the product; it ends with the bench."""
         folder = self.folder / f"{len(self.processes)}-{module}"
         folder.mkdir()
-        how = launch if cold else self.launch
-        process = self._stack.enter_context(running(module, {**self.environment, **changes}, folder, how))
+        environment = {**self.environment, **changes}
+        process = self._stack.enter_context(running(module, environment, folder, self.launch))
         self.processes.append(process)
         self.journal.note("started", module=module, pid=process.popen.pid, changes=changes)
         return process
 
-    def worker(self, *, cold: bool = False, **changes: str) -> Process:
-        return self.start(WORKER, cold=cold, **changes)
+    def worker(self, **changes: str) -> Process:
+        return self.start(WORKER, **changes)
 
     def scheduler(self, **changes: str) -> Process:
         return self.start(SCHEDULER, **changes)

@@ -23,6 +23,7 @@ def warm() -> Iterator[Nursery]:
     [
         pytest.param(promise, kind, id=f"{'-'.join(promise.numbers)}-{kind}")
         for promise in PROMISES
+        if promise.short
         for kind in promise.databases
     ],
 )

@@ -1,5 +1,6 @@
 """P4: a result is written once: a worker that was away for longer than its lease can commit nothing."""
 
+import json
 import os
 import signal
 import time
@@ -72,5 +73,8 @@ def _begun(bench: Bench, ids: list[str]) -> dict[str, dict[str, object]]:
 
 
 def _refused(bench: Bench) -> set[tuple[str, int]]:
-    """The tasks, with the epoch they were held under, whose commit was tried and refused."""
-    return {(each["task"], each["epoch"]) for each in bench.journal.of("refused")}
+    """The tasks, with the epoch they were held under, whose result was there to commit and was refused."""
+    computed = {(each["task"], each["epoch"]) for each in bench.journal.of("computed")}
+    logs = [process.log.read_text(errors="replace") for process in bench.processes if process.log.exists()]
+    lines = [json.loads(line) for log in logs for line in log.splitlines() if '"task_lease_lost"' in line]
+    return computed & {(each["task_id"], each["epoch"]) for each in lines}
