@@ -87,7 +87,7 @@ MUTANTS = (
         "        ring, rings",
         "P3",
     ),
-    Mutant("poison-lives-for-ever", LIFECYCLE, "MAX_LOSSES = 3", "MAX_LOSSES = 1000", "P13"),
+    Mutant("poison-lives-for-ever", LIFECYCLE, "MAX_LOSSES = 3", "MAX_LOSSES = 1000", "P13", "2"),
     Mutant("a-hand-back-counts", LIFECYCLE, "        task.attempt -= 1\n", "", "P22", "4"),
 )
 

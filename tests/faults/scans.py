@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from shared import database, inventory
 from shared.models.asset import InventorySource
 from shared.models.finding import Finding, FindingEvent
-from shared.models.scan import OPEN_RUN, Run, Scan, ScannerKind
-from shared.models.task import TaskState
+from shared.models.scan import Run, ScannerKind
 from shared.sbom import read
 from shared.tasks import IMPORT_NVD_FEED, ask
 from tests.builders import add_scan
@@ -30,17 +29,6 @@ class Target:
     scan_id: str
     asset_id: uuid.UUID
     kind: int
-
-
-def fill_mirror(bench: Bench) -> None:
-    """Import the sample's feed, with a worker that nobody disturbs."""
-    worker = bench.worker()
-    with database.transaction(bench.sessions) as session:
-        task_id = ask(session, IMPORT_NVD_FEED, path=str(SAMPLE / "feed.json")).id
-    bench.drain()
-    task = bench.tasks()[str(task_id)]
-    assert task.state == TaskState.SUCCESS, task.error
-    worker.terminate()
 
 
 def add_targets(bench: Bench, number: int) -> list[Target]:
@@ -81,12 +69,6 @@ def runs(bench: Bench) -> dict[str, list[Run]]:
     return found
 
 
-def open_runs(bench: Bench) -> int:
-    with database.reading(bench.sessions) as session:
-        query = sa.select(sa.func.count()).select_from(Run).where(Run.status.in_(OPEN_RUN))
-        return session.scalar(query) or 0
-
-
 Facts = frozenset[tuple[object, ...]]
 
 
@@ -115,18 +97,16 @@ def findings(bench: Bench) -> dict[uuid.UUID, Facts]:
 
 
 def undisturbed(bench: Bench, client: Client) -> list[Facts]:
-    """What the findings of each kind of inventory are when nobody disturbs the worker."""
-    targets = add_targets(bench, KINDS)
+    """Fill the mirror with the sample's feed; what the findings of each kind of inventory are when nobody disturbs."""
     worker = bench.worker()
+    with database.transaction(bench.sessions) as session:
+        ask(session, IMPORT_NVD_FEED, path=str(SAMPLE / "feed.json"))
+    assert bench.drain()
+    targets = add_targets(bench, KINDS)
     for target in targets:
         client.must("POST", f"/vulnerabilities/scans/{target.scan_id}/start")
     assert bench.drain()
-    worker.terminate()
+    bench.kill(worker)  # which does nothing any more
     found = findings(bench)
     assert all(found.get(target.asset_id) for target in targets), "every part of the sample has findings"
     return [found[target.asset_id] for target in targets]
-
-
-def scan_rows(bench: Bench, ids: list[str]) -> list[Scan]:
-    with database.reading(bench.sessions) as session:
-        return list(session.scalars(sa.select(Scan).where(Scan.id.in_([uuid.UUID(each) for each in ids]))))

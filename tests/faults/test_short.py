@@ -24,7 +24,8 @@ def warm() -> Iterator[Nursery]:
         pytest.param(promise, kind, id=f"{'-'.join(promise.numbers)}-{kind}")
         for promise in PROMISES
         if promise.short
-        for kind in promise.databases
+        for kind in promise.short_on
+        if kind in promise.databases
     ],
 )
 def test_promise(promise: Promise, kind: str, warm: Nursery, tmp_path: Path):

@@ -39,6 +39,8 @@ class Promise:
     """The size of `make faults`."""
     short: int
     """The size in the suite; 0 leaves it out."""
+    short_on: tuple[str, ...] = DATABASES
+    """Where it runs in the suite: both is `make faults`, the suite has to be quick."""
     databases: tuple[str, ...] = DATABASES
     quick: bool = True
     """Whether leases and sweeps may be shorter than the shipped ones."""
@@ -46,20 +48,31 @@ class Promise:
     """Makes the place in which the database is to lie; raises PermissionError where it cannot be made."""
 
 
+SQLITE = ("sqlite",)
 POSTGRESQL = ("postgresql",)
 """For what one machine with one file cannot show: its database has no server to restart, and its processes one clock."""
 
 PROMISES = (
-    Promise(("P1", "P2"), recovery.work_ends, full=100, usual=100, short=3, quick=False),
-    Promise(("P3",), asking.committed_or_nothing, full=200, usual=100, short=2),
-    Promise(("P4",), fencing.written_once, full=100, usual=40, short=2),
-    Promise(("P9",), servers_lost.redis_lost, full=20, usual=10, short=2),
+    Promise(("P1", "P2"), recovery.work_ends, full=100, usual=100, short=2, quick=False, short_on=POSTGRESQL),
+    Promise(("P3",), asking.committed_or_nothing, full=200, usual=100, short=2, short_on=SQLITE),
+    Promise(("P4",), fencing.written_once, full=100, usual=40, short=2, short_on=POSTGRESQL),
+    Promise(("P9",), servers_lost.redis_lost, full=20, usual=10, short=2, short_on=SQLITE),
     Promise(("P10",), servers_lost.database_restarts, full=10, usual=10, short=1, databases=POSTGRESQL),
-    Promise(("P12",), slots.once_per_slot, full=200, usual=200, short=6),
+    Promise(("P12",), slots.once_per_slot, full=200, usual=200, short=6, short_on=POSTGRESQL),
     Promise(("P13",), poison.poison_is_given_up, full=16, usual=8, short=0),
-    Promise(("P14",), cancelling.cancelled_in_time, full=200, usual=200, short=3, quick=False),
-    Promise(("P15",), full_disk.full_and_freed, full=3, usual=2, short=1, home=full_disk.small_disk),
-    Promise(("P16",), clocks.skew_is_tolerated, full=200, usual=100, short=6, databases=POSTGRESQL),
-    Promise(("P22",), deploying.graceful, full=50, usual=30, short=2),
+    Promise(
+        ("P14",), cancelling.cancelled_in_time, full=200, usual=200, short=3, quick=False, short_on=SQLITE
+    ),
+    Promise(
+        ("P15",),
+        full_disk.full_and_freed,
+        full=3,
+        usual=2,
+        short=1,
+        home=full_disk.small_disk,
+        short_on=SQLITE,
+    ),
+    Promise(("P16",), clocks.skew_is_tolerated, full=200, usual=100, short=9, databases=POSTGRESQL),
+    Promise(("P22",), deploying.graceful, full=50, usual=30, short=2, short_on=SQLITE),
     Promise(("P23",), migrating.interrupted_and_at_once, full=10, usual=4, short=1),
 )

@@ -19,13 +19,16 @@ SKEW = 600
 def skew_is_tolerated(bench: Bench, size: int) -> Iterator[Figure]:
     """`size` tasks for three workers, one of them ahead and one behind; some last longer than a heartbeat of the broker."""
     bench.scheduler()
-    workers = [bench.worker(FAULT_CLOCK=str(seconds)) for seconds in (0, SKEW, -SKEW)]
+    workers = [
+        bench.worker(FAULT_CLOCK=str(seconds), VEDETTE_WORKER_THREADS="1") for seconds in (0, SKEW, -SKEW)
+    ]
     assert bench.until(lambda: len(bench.journal.of("ready")) >= len(workers)), "all workers start"
+    time.sleep(1.0)  # until they listen
     tasks = []
     for number in range(size):
-        seconds = 12.0 if number % 10 == 0 else bench.dice.uniform(0.05, 1.0)
+        seconds = 12.0 if number % 10 == 9 else bench.dice.uniform(0.05, 1.0)
         tasks.append(str(bench.ask("sleep", seconds)))
-        time.sleep(bench.dice.uniform(0.0, 0.2))
+        time.sleep(bench.dice.uniform(0.0, 0.1))
     ended = bench.drain()
     rows = bench.tasks()
     with database.reading(bench.sessions) as session:

@@ -29,7 +29,6 @@ def work_ends(bench: Bench, kills: int) -> Iterator[Figure]:
     number = kills * SCANS_PER_KILL
     _, client = bench.api()
     bench.scheduler()
-    scans.fill_mirror(bench)
     expected = scans.undisturbed(bench, client)
     targets = scans.add_targets(bench, number)
     workers = [bench.worker(FAULT_PACE=PACE) for _ in range(WORKERS)]

@@ -14,6 +14,8 @@ AWAY_SECONDS = (1.0, 5.0, 20.0)
 """How long Redis is away, in turn."""
 SHORT_AWAY = (1.0,)
 """The same in the suite."""
+LAST_AWAY = 3.0
+"""How long the database is away the last time."""
 LONGEST_ANSWER = 5.0
 """Seconds that a start or a read may take while Redis is away."""
 
@@ -86,7 +88,7 @@ def database_restarts(bench: Bench, size: int) -> Iterator[Figure]:
             load.pause(bench, 1.0, 3.0)
             bench.journal.note("database stopped")
             bench.postgres.stop("immediate")
-            time.sleep(3.0 if number == size - 1 else 0.0)
+            time.sleep(LAST_AWAY if number == size - 1 else 0.0)
             bench.postgres.start()
             bench.journal.note("database started")
         time.sleep(1.0)
