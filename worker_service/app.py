@@ -1,7 +1,5 @@
 """What `dramatiq` and `periodiq` load: the broker first, then the actors and the timetable on it."""
 
-import gc
-
 import dramatiq
 from dramatiq.middleware import TimeLimit
 from periodiq import PeriodiqMiddleware
@@ -10,7 +8,7 @@ from shared import logs
 from shared.database import make_engine, make_sessions
 from shared.doorbell import make_broker, open_doorbell
 from shared.settings import Settings
-from worker_service import actors, schedule
+from worker_service import actors, interpreter, schedule
 from worker_service.metrics import Exposition
 from worker_service.shutdown import HandBack
 from worker_service.tasks import Frame
@@ -35,4 +33,4 @@ dramatiq.set_broker(broker)
 actors.declare(broker, frame)
 schedule.declare(broker, frame.sessions)
 
-gc.freeze()  # what stands by now stays: looking through it again and again took a tenth of every scan
+interpreter.settle()

@@ -28,7 +28,7 @@ PACKAGE = "pkg:"
 """How criteria begin that `shared.matching.affected` makes: a package URL without version, in place of a CPE name."""
 
 
-class Criterion(msgspec.Struct, frozen=True, gc=False):
+class Criterion(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A CPE match string with its range."""
 
     criteria: str

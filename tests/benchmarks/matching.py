@@ -1,6 +1,5 @@
 """Matching against the whole mirror: 1,000 components of popular products, and two real SBOMs."""
 
-import gc
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ from shared.matching.component import Component
 from shared.models.mirror import Criterion, CriterionUse
 from tests.benchmarks.harness import Bench, Figure, Spent, at_most, feed_folder, sessions_for, spend
 from tests.benchmarks.mirroring import import_in_a_process
+from worker_service import interpreter
 
 COMPONENTS = 1000
 DOCUMENTS = ("syft-bitnami_laravel.spdx.json", "keycloak-10.0.2.cdx.json")
@@ -75,7 +75,7 @@ def popular_components(sessions: Sessions, count: int, pattern: str = "%") -> li
 def time_matching(mirrors: Sequence[Sessions], components: list[Component]) -> list[Spent]:
     """The median round of matching against each mirror in turn; the first round warms up."""
     rounds: list[list[Spent]] = [[] for _ in mirrors]
-    gc.freeze()  # as the services do once they stand
+    interpreter.settle()
     for _ in range(ROUNDS + 1):
         for sessions, spent in zip(mirrors, rounds, strict=True):
             with database.reading(sessions) as session:

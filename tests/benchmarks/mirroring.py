@@ -20,6 +20,7 @@ from tests.benchmarks.harness import (
     size_mb,
     spend,
 )
+from worker_service import interpreter
 from worker_service.handlers.nvd.feeds import import_feed
 
 
@@ -67,6 +68,7 @@ def forget_the_files(url: str) -> None:
 
 
 def _import(url: str, feeds: Sequence[str]) -> Spent:
+    interpreter.settle()
     sessions = sessions_for(url)
 
     def all_of_them() -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from shared import database
 from shared.models.base import Base
 
 Row = Sequence[Any]
@@ -46,6 +47,23 @@ def delete(session: Session, model: type[Base], columns: Sequence[str], rows: It
     table = _table(model)
     which = f"DELETE FROM {_q(table.name)} WHERE ({_names(columns)}) IN ("  # noqa: S608  # names come from the models
     _execute(session, table, columns, rows, which, ")")
+
+
+def look_up(
+    session: Session, model: type[Base], columns: Sequence[str], keys: Iterable[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """These columns, as the driver gives them, of the rows that are there under the primary keys.
+
+    Straight through the driver: for a batch of new records, composing the list would be all the work.
+    """
+    table = _table(model)
+    (key,) = table.primary_key
+    connection = session.connection()
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    for chunk in database.in_lists(keys):
+        marks = ", ".join([mark] * len(chunk))
+        statement = f"SELECT {_names(columns)} FROM {_q(table.name)} WHERE {_q(key.name)} IN ({marks})"  # noqa: S608  # names come from the models
+        yield from map(tuple, connection.exec_driver_sql(statement, tuple(chunk)))
 
 
 def _execute(

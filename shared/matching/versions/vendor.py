@@ -57,6 +57,8 @@ _UPDATE_WORDS = frozenset(PRE_RELEASE) | {"p", "sp", "update", "u", "fp", "sr", 
 _MAX_LENGTH = 256
 _DOTTED = re.compile(r"\d+(?:\.\d+)*")
 _PLAIN = re.compile(r"\d{1,7}(?:\.\d{1,18}){0,9}")
+# Its own normal form: numbers without zeros in front or at the end; too short in front to be a date.
+_NORMAL = re.compile(r"(?:0|[1-9]\d{0,6})(?:\.(?:0|[1-9]\d{0,17})){0,9}(?<!\.0)", re.ASCII)
 _PREFIX = re.compile(r"\A[^a-z0-9~]*(?:(?:v|ver|version)[^a-z0-9~]*(?=\d))?")
 _DATE = re.compile(r"\A0*((?:19[89]|20\d)\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _RUN = re.compile(r"(\d+)|([a-z]+)|(~)")
@@ -83,6 +85,8 @@ def join(version: str, update: str) -> str:
 
 def normal(version: str) -> str:
     """The normal form: equal for two versions exactly when they are the same version in this order."""
+    if _NORMAL.fullmatch(version):
+        return version
     text = version.strip().lower()
     if _DOTTED.fullmatch(text):
         return _normal_dotted(text)

@@ -86,8 +86,7 @@ class _Change:
 
 def known_digests(session: Session, ids: Iterable[int]) -> dict[int, bytes]:
     """The digests of those of the vulnerabilities that the mirror holds."""
-    statement = sa.select(Vulnerability.id, Vulnerability.digest).where(Vulnerability.id.in_(list(ids)))
-    return {row.id: row.digest for row in session.execute(statement)}
+    return dict(bulk.look_up(session, Vulnerability, ("id", "digest"), ids))  # type: ignore[arg-type]  # pairs
 
 
 def apply(session: Session, records: Sequence[Converted], sync_id: int) -> int:
@@ -169,8 +168,9 @@ def _newest(records: Iterable[Converted]) -> dict[int, Converted]:
 
 def _standing(session: Session, ids: Iterable[int]) -> dict[int, _Standing]:
     columns = (Vulnerability.last_modified, Vulnerability.digest, Vulnerability.rejected, Vulnerability.tree)
-    statement = sa.select(Vulnerability.id, *columns).where(Vulnerability.id.in_(list(ids)))
-    rows: Iterable[Any] = session.execute(statement)
+    there = list(known_digests(session, ids))
+    statement = sa.select(Vulnerability.id, *columns).where(Vulnerability.id.in_(there))
+    rows: Iterable[Any] = session.execute(statement) if there else ()
     return {row[0]: _Standing(*row[1:]) for row in rows}
 
 
@@ -272,6 +272,6 @@ def _write_vulnerabilities(session: Session, records: Sequence[Converted], numbe
 
 def _release(session: Session, records: Iterable[Converted]) -> None:
     """Let go of what was in quarantine and can be used now."""
-    ids = [record.vulnerability["cve_id"] for record in records]
-    if ids:
+    if session.scalar(sa.select(sa.exists(sa.select(Quarantine.key)))):
+        ids = [record.vulnerability["cve_id"] for record in records]
         session.execute(sa.delete(Quarantine).where(Quarantine.key.in_(ids)))

@@ -220,14 +220,16 @@ def criterion_id(criterion: Criterion, product_key: str) -> int:
     uses, lie side by side in the database: a batch touches fewer pages, and a scan reads fewer. The NVD has under a
     million criteria, and two of one bucket share 47 bits with a chance of one in a million; the insert notices it.
     """
-    bounds = (
-        criterion.criteria,
-        criterion.version_start_including,
-        criterion.version_start_excluding,
-        criterion.version_end_including,
-        criterion.version_end_excluding,
+    text = "\0".join(
+        (
+            criterion.criteria,
+            criterion.version_start_including or "",
+            criterion.version_start_excluding or "",
+            criterion.version_end_including or "",
+            criterion.version_end_excluding or "",
+        )
     )
-    content = "\0".join(bound or "" for bound in bounds).encode("utf-8", "surrogatepass")
+    content = text.encode("utf-8", "surrogatepass")
     bucket = zlib.crc32(product_key.encode("utf-8", "surrogatepass")) & 0xFFFF
     return bucket << 47 | int.from_bytes(hashlib.sha256(content).digest()[:6]) >> 1
 

@@ -211,3 +211,12 @@ def test_every_scheme_answers_or_leaves_it_undecided(scheme, left, right):
 
     assert order in {-1, 0, 1, None}
     assert used in {scheme, VENDOR}
+
+
+@given(
+    st.lists(st.sampled_from(["0", "00", "1", "01", "10", "20150619", "2015", "0619", "9" * 20]), min_size=1)
+)
+def test_the_quick_way_to_a_normal_form_gives_what_the_long_one_gives(numbers):
+    text = ".".join(numbers)
+
+    assert vendor.normal(text) == vendor.normal(f" {text}")  # only what has no blank is looked at quickly
