@@ -1,8 +1,8 @@
 """Put the promises to the test, and write down what was reached.
 
-    python -m tests.faults [P1 P4 ...] [--database postgresql] [--seed 7] [--size usual|full|short|NUMBER]
+    python -m tests.faults [P1 P4 ...] [--database postgresql] [--seed 7] [--size usual|full|short|NUMBER] [--write]
 
-Without a name, all of them, and the table goes to tests/faults/RESULTS.md. A seed replays the same faults in the same order;
+Without a name, all of them, and the table goes to tests/faults/RESULTS.md, as it does with --write. A seed replays the same faults in the same order;
 how the machine interleaves them with the work is its own affair. The journals stay in --journal.
 """
 
@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from tests.faults.bench import open_bench
-from tests.faults.figures import PAGE, Figure, Result, render
+from tests.faults.figures import Figure, Result, record
 from tests.faults.journal import Journal
 from tests.faults.promises import PROMISES, Promise
 from tests.faults.servers import DATABASES
@@ -71,10 +71,10 @@ def main() -> None:
                 ):
                     print(result, flush=True)
                     results.append(result)
+                    if options.write or not options.promises:
+                        record([result])
             except PermissionError as error:
                 print(f"{', '.join(promise.numbers)} {kind}: left out, {error}", flush=True)
-            if not options.promises:  # a table that breaks off is not lost
-                PAGE.write_text(render(results))
     sys.exit(0 if results and all(result.figure.kept for result in results) else 1)
 
 
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--database", choices=[*DATABASES, "both"], default="both")
     parser.add_argument("--size", default="usual", help=f"{', '.join(SIZES)}, or a number")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--write", action="store_true", help="put what was reached into RESULTS.md")
     parser.add_argument("--journal", type=Path, default=Path("var/faults"))
     return parser
 

@@ -46,34 +46,63 @@ class Result:
         )
 
 
-def render(results: Sequence[Result]) -> str:
-    """The page: when, on what, and a line for each figure."""
-    written = (
-        f"Written by `make faults` on {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, commit {_commit()}, "
-        f"{len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}. "
-        "A line is run again with `python -m tests.faults PROMISE --database DATABASE --seed SEED`; "
-        "`--size full` runs what is promised where the table ran less."
-    )
-    lines = [
-        "# What the faults did to the promises",
-        "",
-        written,
-        "",
-        "| promise | database | promised | tried | reached | | seed | seconds |",
-        "|---|---|---|---|---|---|---|---|",
+HEAD = """# What the faults did to the promises
+
+Written by `make faults`. A row is run again with `python -m tests.faults PROMISE --database DATABASE --seed SEED --write`, which
+replaces it; `--size full` runs what is promised where the row tells of less. Times are UTC, load is that of the machine.
+
+| promise | database | promised | tried | reached | | seed | seconds | when | commit | machine |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def record(results: Sequence[Result], page: Path = PAGE) -> None:
+    """Put a row for each result into the page, in the place of the one that told of the same promise and database."""
+    rows = {
+        _key(line): line for line in (page.read_text().splitlines() if page.exists() else []) if _key(line)
+    }
+    rows |= {(result.figure.promise, result.database): _row(result) for result in results}
+    page.write_text(HEAD + "".join(f"{rows[key]}\n" for key in sorted(rows, key=_order)))
+
+
+def _key(line: str) -> tuple[str, str] | None:
+    """What a row of the page tells of; None for other lines."""
+    cells = [cell.strip() for cell in line.split("|")]
+    return (cells[1], cells[2]) if line.startswith("| P") and cells[1][1:].isdigit() else None
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str]:
+    return int(key[0][1:]), key[1]
+
+
+def _row(result: Result) -> str:
+    figure = result.figure
+    reached = f"{figure.reached} ({figure.note})" if figure.note else figure.reached
+    cells = [
+        figure.promise,
+        result.database,
+        figure.promised,
+        figure.tried,
+        reached,
+        "kept" if figure.kept else "**missed**",
+        str(result.seed),
+        f"{result.seconds:.0f}",
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        _commit(),
+        f"{len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, load {os.getloadavg()[1]:.1f}",
     ]
-    for result in results:
-        figure = result.figure
-        reached = f"{figure.reached} ({figure.note})" if figure.note else figure.reached
-        verdict = "kept" if figure.kept else "**missed**"
-        lines.append(
-            f"| {figure.promise} | {result.database} | {figure.promised} | {figure.tried} | {reached} | {verdict} "
-            f"| {result.seed} | {result.seconds:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
-    done = subprocess.run(command, cwd=PAGE.parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """What was put to the test; with a plus when more than this page differs from the commit."""
+    commit, changes = (
+        _git("rev-parse", "--short", "HEAD"),
+        _git("status", "--porcelain", "--", ":/", f":!{PAGE.name}"),
+    )
+    return f"{commit}+" if changes else commit or "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=PAGE.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

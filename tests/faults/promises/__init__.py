@@ -53,8 +53,9 @@ POSTGRESQL = ("postgresql",)
 """For what one machine with one file cannot show: its database has no server to restart, and its processes one clock."""
 
 PROMISES = (
-    Promise(("P1", "P2"), recovery.work_ends, full=100, usual=100, short=2, quick=False, short_on=POSTGRESQL),
-    Promise(("P3",), asking.committed_or_nothing, full=200, usual=100, short=2, short_on=SQLITE),
+    Promise(("P1",), recovery.work_ends, full=100, usual=100, short=2, quick=False, short_on=POSTGRESQL),
+    Promise(("P2",), recovery.starts_again, full=100, usual=12, short=1, quick=False, short_on=SQLITE),
+    Promise(("P3",), asking.committed_or_nothing, full=200, usual=60, short=2, short_on=SQLITE),
     Promise(("P4",), fencing.written_once, full=100, usual=40, short=2, short_on=POSTGRESQL),
     Promise(("P9",), servers_lost.redis_lost, full=20, usual=10, short=2, short_on=SQLITE),
     Promise(("P10",), servers_lost.database_restarts, full=10, usual=10, short=1, databases=POSTGRESQL),
@@ -73,6 +74,6 @@ PROMISES = (
         short_on=SQLITE,
     ),
     Promise(("P16",), clocks.skew_is_tolerated, full=200, usual=100, short=9, databases=POSTGRESQL),
-    Promise(("P22",), deploying.graceful, full=50, usual=30, short=2, short_on=SQLITE),
+    Promise(("P22",), deploying.graceful, full=50, usual=16, short=2, short_on=SQLITE),
     Promise(("P23",), migrating.interrupted_and_at_once, full=10, usual=4, short=1),
 )
