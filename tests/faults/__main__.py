@@ -2,8 +2,9 @@
 
     python -m tests.faults [P1 P4 ...] [--database postgresql] [--seed 7] [--size usual|full|short|NUMBER] [--write]
 
-Without a name, all of them, and the table goes to tests/faults/RESULTS.md, as it does with --write. A seed replays the same faults in the same order;
-how the machine interleaves them with the work is its own affair. The journals stay in --journal.
+Without a name, all of them, and the table goes to tests/faults/RESULTS.md, as it does with --write. A seed
+replays the same faults in the same order; how the machine interleaves them with the work is its own affair. The journals stay
+in --journal.
 """
 
 import argparse
