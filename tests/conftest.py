@@ -19,14 +19,10 @@ from shared import database
 from shared.database import Sessions
 from shared.models.base import Base
 from shared.settings import Settings
+from tests.nowhere import NOWHERE
 from tests.postgres import running_postgres
 
-os.environ |= {
-    "NVD_API_URL": "off",
-    "NVD_FEED_URL": "off",
-    "KEV_URL": "off",
-    "EPSS_URL": "off",
-}  # no scheduler that a test starts asks the real ones
+os.environ |= NOWHERE
 
 # A busy machine is no finding; and what CI tries is the same every time.
 hypothesis.settings.register_profile(

@@ -23,9 +23,9 @@ from shared.models.task import ENDED, Task
 from tests.builders import wait_for
 from tests.faults import points
 from tests.faults.journal import Journal
-from tests.faults.servers import SILENT
 from tests.flow import doors
 from tests.flow.processes import SCHEDULER, Launch, Process, launch, running
+from tests.nowhere import NOWHERE
 from tests.postgres import Postgres, running_server
 
 WORKER = "tests.faults.worker"
@@ -246,7 +246,7 @@ def open_bench(
             "VEDETTE_ADMIN_TOKEN": TOKEN,
             "VEDETTE_WORKER_PROCESSES": "1",
             "VEDETTE_LOG_FORMAT": "json",
-            **SILENT,
+            **NOWHERE,
             points.JOURNAL: str(journal.path.absolute()),
             **(QUICK if quick else {}),
         }

@@ -29,12 +29,10 @@ from shared.models.scan import Run, RunStatus, Scan, ScannerKind
 from tests.builders import add_scan, wait_for
 from tests.faults.servers import DATABASES, servers
 from tests.flow.processes import SCHEDULER, WORKER, Process, running
+from tests.nowhere import NOWHERE
 
 OPTIONS = {"targets": ["127.16.0.0/20"], "ports": "top-1000", "timing": "polite"}
 """Far more than is done before anybody cancels."""
-
-NOWHERE = dict.fromkeys(("NVD_API_URL", "NVD_FEED_URL", "KEV_URL", "EPSS_URL"), "off")
-"""No process that is started here asks anybody outside."""
 
 
 def nmaps(worker: Process) -> list[int]:

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from shared import database
 from shared.models.base import Base
 from tests.flow import doors
+from tests.nowhere import NOWHERE
 from tests.postgres import running_postgres
 
 DATABASES = ("sqlite", "postgresql")
-SILENT = dict.fromkeys(("NVD_API_URL", "NVD_FEED_URL", "KEV_URL", "EPSS_URL"), "off")
-"""Settings with which nobody asks the outside world."""
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def servers(kind: str) -> Iterator[tuple[sa.Engine, dict[str, str], Path]]:
             "DATABASE_URL": url,
             "REDIS_URL": valkey.connection_url,
             "VEDETTE_DATA_DIR": str(folder),
-            **SILENT,
+            **NOWHERE,
         }
         yield engine, environment, folder
 

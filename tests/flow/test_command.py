@@ -19,6 +19,7 @@ import requests
 from shared.cli import local
 from shared.errors import Conflict
 from tests.builders import PATIENCE, wait_for
+from tests.nowhere import NOWHERE
 from tests.upstream.published import EPSS, KEV, Publisher, catalogue, scores
 from tests.upstream.server import serving
 
@@ -36,8 +37,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     clean = {
         k: v for k, v in os.environ.items() if not k.startswith(("VEDETTE_", "DATABASE_", "REDIS_", "NVD_"))
     }
-    clean |= {"NVD_API_URL": "off", "NVD_FEED_URL": "off", "KEV_URL": "off", "EPSS_URL": "off"}
-    return {**clean, "VEDETTE_DATA_DIR": str(folder / "data"), "VEDETTE_PORT": str(port)}
+    return {**clean, **NOWHERE, "VEDETTE_DATA_DIR": str(folder / "data"), "VEDETTE_PORT": str(port)}
 
 
 class Machine:

@@ -19,6 +19,7 @@ from shared import database, doorbell
 from shared.database import Sessions
 from shared.models.task import Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, Asking, ask
+from tests.nowhere import NOWHERE
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,10 +46,7 @@ class Installed:
         self.folder = folder
         self.environment = {
             "PATH": os.environ["PATH"],
-            "NVD_API_URL": "off",
-            "NVD_FEED_URL": "off",
-            "KEV_URL": "off",
-            "EPSS_URL": "off",
+            **NOWHERE,
             "DATABASE_URL": f"sqlite:///{folder / 'vedette.sqlite3'}",
             "REDIS_URL": redis_url,
             "VEDETTE_DATA_DIR": str(folder),
