@@ -20,7 +20,7 @@ from shared.matching.identity import RULES
 from shared.models.asset import Asset, AssetProduct
 from shared.models.base import Document
 from shared.models.mirror import Criterion, MirrorChange, SnapshotCounter, unpack_ids
-from shared.models.scan import Run, RunStatus, Scan, Trigger
+from shared.models.scan import RunStatus, Scan, Trigger
 from shared.tasks import START_AFFECTED_SCANS, Asking, ask
 from worker_service.tasks import Effect, Work
 
@@ -85,16 +85,13 @@ def _start(session: Session, assets: Iterable[uuid.UUID]) -> tuple[int, set[uuid
     """Start one scan of each asset that was scanned before: how many, and the assets whose scan is running now."""
     started, busy = 0, set()
     for scan in _scans(session, assets):
-        asset = session.get(Asset, scan.asset_id)
-        if asset is not None and asset.product_rules != RULES:
-            inventory.file_under_products(session, asset.id)
+        if scan.asset.product_rules != RULES:
+            inventory.file_under_products(session, scan.asset_id)
         try:
             run.start(session, scan, scan.created_by, Trigger.MIRROR)
             started += 1
         except Conflict:
-            if (
-                _latest_status(session, scan) != RunStatus.QUEUED
-            ):  # a queued one will read the mirror as it is now
+            if scan.status != RunStatus.QUEUED:  # a queued one will read the mirror as it is now
                 busy.add(scan.asset_id)
     return started, busy
 
@@ -107,10 +104,6 @@ def _scans(session: Session, assets: Iterable[uuid.UUID]) -> Iterator[Scan]:
         for scan in session.scalars(query.order_by(Scan.created_at, Scan.id)):
             first.setdefault(scan.asset_id, scan)
         yield from first.values()
-
-
-def _latest_status(session: Session, scan: Scan) -> RunStatus | None:
-    return session.scalar(sa.select(Run.status).where(Run.id == scan.latest_run_id))
 
 
 def _note_followed(session: Session, snapshot: int) -> None:
