@@ -48,7 +48,7 @@ class Page(Generic[T]):
         return numbers
 
 
-def fetch(session: Session, statement: sa.Select[tuple[T]], request: PageRequest) -> Page[T]:
+def fetch(session: Session, statement: sa.Select[T], request: PageRequest) -> Page[T]:
     """One page of a statement that selects one thing a row; the statement must order by something unique in the end."""
     page = fetch_rows(session, statement, request)
     return page.map(lambda row: row[0])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import flask
 import marshmallow as ma
@@ -16,7 +16,7 @@ from shared.errors import Invalid
 class Parser(FlaskParser):
     """webargs' parser, stricter: refuses unknown query parameters, and what a database could not store."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012  # webargs declares it as the instance's
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": ma.RAISE,
         "json": ma.RAISE,

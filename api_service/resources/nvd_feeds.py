@@ -110,4 +110,5 @@ def _conditional(response: Response, edition: ServedFeed, suffix: str) -> Respon
     response.last_modified = edition.built_at
     share = "public" if settings().serve_nvd == "open" else "private"
     response.headers["Cache-Control"] = f"{share}, no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

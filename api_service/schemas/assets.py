@@ -22,7 +22,7 @@ def _name(**kwargs: Any) -> fields.String:
     )
 
 
-def _kind(**kwargs: Any) -> fields.Enum:
+def _kind(**kwargs: Any) -> fields.Enum[AssetKind]:
     return fields.Enum(
         AssetKind,
         by_value=fields.String,
@@ -31,7 +31,7 @@ def _kind(**kwargs: Any) -> fields.Enum:
     )
 
 
-def _tags(**kwargs: Any) -> fields.List:
+def _tags(**kwargs: Any) -> fields.List[str]:
     return fields.List(
         fields.String(validate=not_blank(100)),
         validate=validate.Length(max=MAX_TAGS),
@@ -43,7 +43,7 @@ def _tags(**kwargs: Any) -> fields.List:
     )
 
 
-def _criticality(**kwargs: Any) -> fields.Enum:
+def _criticality(**kwargs: Any) -> fields.Enum[Criticality]:
     return fields.Enum(
         Criticality,
         by_value=fields.String,

@@ -71,7 +71,7 @@ class QueryFlag(fields.Boolean):
 class QueryNumber(fields.Integer):
     """An integer in a query string: digits, none of the other ways in which Python writes one."""
 
-    def _validated(self, value: Any) -> int | None:
+    def _validated(self, value: Any) -> int:
         if isinstance(value, str) and not _DIGITS.fullmatch(value):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
@@ -80,7 +80,7 @@ class QueryNumber(fields.Integer):
 class Number(fields.Integer):
     """An integer in a JSON body: a number, no string that reads like one."""
 
-    def _validated(self, value: Any) -> int | None:
+    def _validated(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value

@@ -57,11 +57,11 @@ class _QuietHours(fields.Nested):
         loaded = super()._deserialize(value, *args, **kwargs)
         return {"from": loaded["begin"], "to": loaded["end"], "timezone": loaded["timezone"]}
 
-    def _serialize(self, nested_obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        return nested_obj
+    def _serialize(self, *args: Any, **_kwargs: Any) -> Any:
+        return args[0]
 
 
-def _min_priority(**kwargs: Any) -> fields.Enum:
+def _min_priority(**kwargs: Any) -> fields.Enum[Priority]:
     return fields.Enum(
         Priority,
         by_value=fields.String,
@@ -70,7 +70,7 @@ def _min_priority(**kwargs: Any) -> fields.Enum:
     )
 
 
-def _types(**kwargs: Any) -> fields.List:
+def _types(**kwargs: Any) -> fields.List[str]:
     return fields.List(
         fields.String(validate=[validate.Length(1, 64), validate.Regexp(r"^[a-z][a-z0-9_]*$")]),
         allow_none=True,
@@ -93,7 +93,7 @@ def _quiet_hours(**kwargs: Any) -> _QuietHours:
     )
 
 
-def _digest(**kwargs: Any) -> fields.Enum:
+def _digest(**kwargs: Any) -> fields.Enum[Digest]:
     return fields.Enum(
         Digest,
         by_value=fields.String,

@@ -62,14 +62,14 @@ class ComponentField(fields.Nested):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(ComponentInput, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         component, wrong = read_component(value)
         if wrong:
             raise ma.ValidationError(wrong)
         return component
 
 
-class ComponentList(fields.List):
+class ComponentList(fields.List[dict[str, Any]]):
     """A list of components. It is read by hand: tens of thousands of them must not take seconds."""
 
     def __init__(self, maximum: int, **kwargs: Any) -> None:
@@ -91,7 +91,7 @@ class ComponentList(fields.List):
                 if len(errors) == MAX_ERRORS:
                     break
         if errors:
-            raise ma.ValidationError(errors)  # type: ignore[arg-type]  # what a Nested field raises too
+            raise ma.ValidationError(errors)
         return found
 
 
@@ -110,7 +110,11 @@ def read_component(entry: Any) -> tuple[dict[str, Any], dict[str, list[str]]]:
             return ""
         return value.strip()
 
-    component = {"name": text("name"), "version": text("version"), "purl": text("purl") or None}
+    component: dict[str, Any] = {
+        "name": text("name"),
+        "version": text("version"),
+        "purl": text("purl") or None,
+    }
     package = _checked(component["purl"], "purl", PackageURL.from_string, errors)
     texts = _cpe_texts(entry, errors)
     names = [_checked(each, field, cpe.parse, errors) for field, each in texts]

@@ -11,7 +11,7 @@ from api_service.schemas.evidence import CERTAINTIES, EXAMPLE_EVIDENCE
 from shared.models.finding import FindingStatus, Severity, Triage
 
 
-def severity_field(description: str, **kwargs: Any) -> fields.Enum:
+def severity_field(description: str, **kwargs: Any) -> fields.Enum[Severity]:
     """A severity."""
     return fields.Enum(Severity, by_value=fields.String, metadata={"description": description}, **kwargs)
 

@@ -44,7 +44,7 @@ def _name(**kwargs: Any) -> fields.String:
     )
 
 
-def _scanner(**kwargs: Any) -> fields.Enum:
+def _scanner(**kwargs: Any) -> fields.Enum[ScannerKind]:
     return fields.Enum(
         ScannerKind,
         by_value=fields.String,

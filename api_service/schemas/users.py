@@ -9,7 +9,7 @@ from shared.models.user import Role
 PASSWORD = validate.Length(*PASSWORD_LENGTH)
 
 
-def _role(**kwargs: object) -> fields.Enum:
+def _role(**kwargs: object) -> fields.Enum[Role]:
     return fields.Enum(
         Role,
         by_value=fields.String,

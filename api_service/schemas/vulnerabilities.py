@@ -28,7 +28,7 @@ def _text(description: str, example: Any = None, *, optional: bool = False) -> f
     )
 
 
-def _severity(description: str) -> fields.Enum:
+def _severity(description: str) -> fields.Enum[Severity]:
     return fields.Enum(
         Severity,
         by_value=fields.String,

@@ -33,7 +33,7 @@ class WebhookCounts(Output):
     medium = _number("Medium.", 20)
     low = _number("Low.", 5)
     none = _number("Without severity.")
-    unknown = _number("Not rated yet.")
+    unknown = _number("Not rated yet.")  # type: ignore[assignment]  # marshmallow takes fields out of the class
     new = _number("Findings that are new.", 3)
     reopened = _number("Findings that were fixed once.")
     severity_raised = _number("Findings that became more severe.")

@@ -109,7 +109,7 @@ def redeliver_all(
     return number
 
 
-def _own(who: Principal) -> sa.Select[tuple[Delivery]]:
+def _own(who: Principal) -> sa.Select[Delivery]:
     return (
         sa.select(Delivery)
         .join(Notification, Delivery.notification_id == Notification.id)

@@ -106,7 +106,7 @@ def list_queues(session: Session) -> list[Queue]:
     return [
         Queue(
             queue,
-            *(counts[queue][kind] for kind in ("waiting", "delayed", "running", "dead")),
+            **{kind: counts[queue][kind] for kind in ("waiting", "delayed", "running", "dead")},
             oldest_pending_seconds=oldest.get(queue),
             workers_busy=busy.get(queue, 0),
             ended_last_minute=ended.get(queue, 0),

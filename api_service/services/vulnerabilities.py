@@ -94,9 +94,10 @@ def _words(q: str) -> list[search.Condition]:
     return conditions
 
 
-def _users(vendor: str | None, product: str | None) -> sa.Select[tuple[int]]:
+def _users(vendor: str | None, product: str | None) -> sa.Select[int]:
     """Vulnerabilities that name a vendor's product as vulnerable, found by the key that criteria are filed under."""
     key = Criterion.product_key
+    condition: search.Condition
     named_vendor, named_product = (value and cpe.quote(value) for value in (vendor, product))
     if named_vendor and named_product:
         condition = key.in_([f"{part}:{named_vendor}:{named_product}" for part in _PARTS])
