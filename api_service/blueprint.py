@@ -33,6 +33,14 @@ MAY_BE_REPEATED = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
 
+PATH_EXAMPLES = {
+    "cve_id": "CVE-2014-0160",
+    "feed": "2014",
+    "queue": "scans",
+    "source": "kev",
+}
+"""What Swagger UI puts where a path asks for a name that is the same everywhere; ids are only known to who asked before."""
+
 View = Callable[..., Any]
 
 
@@ -92,7 +100,7 @@ class Blueprint(flask_smorest.Blueprint):
             limited._apidoc["operation"] = Operation(  # type: ignore[attr-defined]  # noqa: SLF001
                 _camel_case(view.__name__), role, frozenset(statuses), idempotent
             )
-            self.add_url_rule(rule, view.__name__, limited, methods=[method])
+            self.add_url_rule(rule, view.__name__, limited, methods=[method], parameters=_path_examples(rule))
             return view
 
         return decorate
@@ -160,6 +168,11 @@ def _without_content(view: View) -> View:
         return Response(status=HTTPStatus.NO_CONTENT)
 
     return emptied
+
+
+def _path_examples(rule: str) -> list[dict[str, Any]]:
+    names = [name for name in PATH_EXAMPLES if f"<{name}>" in rule]
+    return [{"in": "path", "name": name, "example": PATH_EXAMPLES[name]} for name in names]
 
 
 def _camel_case(name: str) -> str:

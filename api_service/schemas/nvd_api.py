@@ -47,7 +47,7 @@ def _moment(description: str, name: str) -> Moment:
 
 def _presence(description: str, name: str) -> Presence:
     metadata = {"description": description, "type": "string", "enum": ["", "true"]}
-    return Presence(load_default=False, data_key=name, metadata=metadata)
+    return Presence(data_key=name, metadata=metadata)
 
 
 def _severity(version: str, *more: str) -> fields.String:
@@ -118,9 +118,9 @@ class CveQuery(Input):
     def _check(self, data: dict[str, Any], **_: Any) -> None:
         for field, start, end in _WINDOWS:
             _check_window(data.get(f"{field}_since"), data.get(f"{field}_until"), start, end)
-        if data["exact"] and "keywords" not in data:
+        if data.get("exact") and "keywords" not in data:
             raise ma.ValidationError("Needs keywordSearch.", "keywordExactMatch")
-        if data["is_vulnerable"] and "cpe_name" not in data:
+        if data.get("is_vulnerable") and "cpe_name" not in data:
             raise ma.ValidationError("Needs cpeName.", "isVulnerable")
         if "cpe_name" in data and not _is_complete(data["cpe_name"]):
             raise ma.ValidationError("Not a CPE 2.3 name with part, vendor, product and version.", "cpeName")
