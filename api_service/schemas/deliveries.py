@@ -83,7 +83,8 @@ class AttemptSchema(Output):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Null while it is under way. `lost`: its worker ended before it could record the answer.",
+            "description": "Null while it is under way. `lost`: its worker ended before it could record the answer; a mail is "
+            "then not sent again by itself.",
             "example": "delivered",
         },
     )

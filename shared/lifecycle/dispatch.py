@@ -7,7 +7,8 @@ times; what is to be done it decides anew from the delivery's row, holding the c
 * a channel that is not active is not spoken to, and one whose receiver asked for patience not before it is over;
 * otherwise `begin` commits an attempt, the message is handed over with nothing held, and `record` commits what came of it
   together with the task's end. A worker that is killed in between leaves an attempt that is `lost`; the repeat bears the
-  same message id.
+  same message id;
+* a mail is not repeated once it was about to be ended (`hand_over`): people do not drop what they got twice.
 
 Tasks take a lane of their destination as `lock_key`: no more than LANES of all threads are ever busy with one receiver.
 """
@@ -23,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from shared import database, preferences
+from shared.errors import LeaseLost
 from shared.lifecycle import channel as channel_lifecycle
 from shared.lifecycle import delivery as lifecycle
 from shared.models.channel import Channel, ChannelKind, ChannelState
@@ -51,6 +53,11 @@ SPACING = {ChannelKind.WEBHOOK: 0.02, ChannelKind.EMAIL: 0.1, ChannelKind.CHAT: 
 """Seconds between two attempts through one channel: chat services take about one message a second."""
 SHORT_WAIT = 2.0
 """Seconds that a worker waits for its turn; for longer ones the task is put off."""
+UNANSWERED = (
+    "Nobody knows whether the mail server took it: the worker ended before it heard. "
+    "It is not sent twice; send it again if you miss it."
+)
+"""Why a mail is given up whose worker ended between the end of the message and the record of the server's answer."""
 DIGEST = "digest"
 """The order key of digests: they go out one after the other."""
 
@@ -158,7 +165,9 @@ def begin(session: Session, delivery_id: uuid.UUID) -> Sending | None:
     now = database.now(session)
     if delivery.state != DeliveryState.PENDING or delivery.run_after is None or delivery.run_after > now:
         return None  # done, or not its time: then another task stands for it
-    _close_lost(session, delivery, "its worker ended")
+    if _close_lost(session, delivery, "its worker ended"):
+        _end_failed(session, channel, delivery, UNANSWERED, now)
+        return None
     if channel.state != ChannelState.ACTIVE or _stands_behind(session, delivery):
         delivery.waits = True
         return None
@@ -176,6 +185,18 @@ def begin(session: Session, delivery_id: uuid.UUID) -> Sending | None:
     session.add(attempt)
     session.flush()
     return Sending(attempt.id, delivery, channel, _notifications(session, delivery), turn, wait)
+
+
+def hand_over(session: Session, sending: Sending) -> None:
+    """Note that from the end of this transaction on nobody but the receiver knows whether it has the message.
+
+    Raises LeaseLost when the attempt was closed, or its channel deleted, meanwhile: then nothing must be handed over.
+    """
+    delivery = _lock(session, sending.delivery.id)
+    attempt = session.get(DeliveryAttempt, sending.attempt_id)
+    if delivery is None or attempt is None or attempt.outcome is not None:
+        raise LeaseLost(f"attempt {sending.attempt_id} is no longer under way")
+    attempt.handing_over_at = database.now(session)
 
 
 def record(session: Session, sending: Sending, ended: Ended, policy: Policy) -> None:
@@ -249,8 +270,9 @@ def follow(session: Session, task: Task) -> None:
         return
     now = database.now(session)
     reason = task.error or "unknown"
-    _close_lost(session, delivery, reason)
-    if task.state == TaskState.REVOKED:
+    if _close_lost(session, delivery, reason):
+        _end_failed(session, channel, delivery, UNANSWERED, now)
+    elif task.state == TaskState.REVOKED:
         _end_failed(session, channel, delivery, "It was cancelled.", now)
     else:
         _try_later(session, channel, delivery, Ended(Outcome.LOST, None, None, reason), Policy(), now)
@@ -350,17 +372,22 @@ def _wake_next(session: Session, channel: Channel, delivery: Delivery, now: dt.d
         _attempt_at(session, channel, following, now)
 
 
-def _close_lost(session: Session, delivery: Delivery, why: str) -> None:
-    """Say of attempts that were begun and never recorded that nobody knows what came of them."""
+def _close_lost(session: Session, delivery: Delivery, why: str) -> bool:
+    """Say of attempts that were begun and never recorded that nobody knows what came of them.
+
+    Whether one of them was handing over, so that a repeat might be a second copy.
+    """
     lost = session.scalars(
         sa.select(DeliveryAttempt).where(
             DeliveryAttempt.delivery_id == delivery.id, DeliveryAttempt.outcome.is_(None)
         )
     ).all()
+    handing_over = [attempt for attempt in lost if attempt.handing_over_at is not None]
     for attempt in lost:
         detail = f"Nobody knows what came of it ({why}): the receiver may have the message."
-        complete(attempt, Ended(Outcome.LOST, None, None, detail))
+        complete(attempt, Ended(Outcome.LOST, None, None, UNANSWERED if attempt in handing_over else detail))
     delivery.attempts += len(lost)
+    return bool(handing_over)
 
 
 def _end_delivered(session: Session, channel: Channel, delivery: Delivery, now: dt.datetime) -> None:

@@ -191,6 +191,9 @@ class DeliveryAttempt(Base):
     delivery_id: Mapped[uuid.UUID | None] = mapped_column(sa.ForeignKey("delivery.id", ondelete="CASCADE"))
     """None: its owner tried the channel out."""
     started_at: Mapped[dt.datetime]
+    handing_over_at: Mapped[dt.datetime | None]
+    """When a mail was about to be ended: without a word of the server's, nobody knows since whether it has the mail. None
+    before, and of channels whose receivers know a repeat by its id."""
     seconds: Mapped[float | None]
     """How long the receiver took; None while it is under way, or when nobody knows."""
     status: Mapped[int | None]

@@ -2,17 +2,21 @@
 
 The server is a setting and not a user's, so it may be internal. The same message keeps its Message-ID in every attempt, so
 that a mailbox that got it twice can tell. What a server says is not shown: its code tells what became of the mail.
+
+A server has a mail once it has read the line that ends it (RFC 5321 section 4.1.1.4), and a client that hears nothing then
+cannot tell (RFC 1047). So that line is sent by itself, after the caller has written down that it will be.
 """
 
 import contextlib
 import email.policy
 import email.utils
+import re
 import smtplib
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -69,14 +73,17 @@ class MailServer:
         )
 
 
-def send(server: MailServer, to: str, message: Message, message_id: str) -> Answer:
+def send(
+    server: MailServer, to: str, message: Message, message_id: str, before_end: Callable[[], None]
+) -> Answer:
     """Hand one mail to the server. It never raises for what the server does: the answer says it.
 
-    `message_id` names the delivery and stays the same in every attempt.
+    `message_id` names the delivery and stays the same in every attempt. `before_end` is called when all but the end of the
+    message has been sent; if it raises, the connection is dropped, and the server does not have the mail.
     """
     started = time.monotonic()
     try:
-        outcome, status, detail = _send(server, to, message, message_id)
+        outcome, status, detail = _send(server, _compose(server, to, message, message_id), before_end)
     except _Wrong as wrong:
         outcome, status, detail = wrong.outcome, None, wrong.detail
     return Answer(outcome, status, time.monotonic() - started, detail)
@@ -91,11 +98,37 @@ class _Wrong(Exception):
         self.outcome = outcome
 
 
-def _send(server: MailServer, to: str, message: Message, message_id: str) -> tuple[Outcome, int | None, str]:
-    mail = _compose(server, to, message, message_id)
+class _Session(smtplib.SMTP):
+    """A session that sends the end of a message by itself, and waits longer for what the server says to it."""
+
+    before_end: Callable[[], None]
+    patience: float
+    """Seconds that the server may take once it has the whole message: who hangs up then may be sending twice."""
+
+    def data(self, msg: bytes) -> tuple[int, bytes]:  # type: ignore[override]  # sendmail gives bytes
+        """What `sendmail` calls to send the message."""
+        code, answer = self.docmd("data")
+        if code != 354:
+            raise smtplib.SMTPDataError(code, answer)
+        lines = re.sub(rb"(?m)^\.", b"..", msg)  # transparency, RFC 5321 section 4.5.2
+        self.send(lines if lines.endswith(b"\r\n") else lines + b"\r\n")
+        self.before_end()
+        self.sock.settimeout(self.patience)
+        self.send(b".\r\n")
+        return self.getreply()
+
+
+class _SecuredSession(_Session, smtplib.SMTP_SSL):
+    """The same, with TLS from the start."""
+
+
+def _send(
+    server: MailServer, mail: EmailMessage, before_end: Callable[[], None]
+) -> tuple[Outcome, int | None, str]:
     end = time.monotonic() + server.total
     try:
         with _session(server) as session:
+            session.before_end = before_end
             session.send_message(mail)
     except (smtplib.SMTPException, OSError) as error:
         return _failure(error if time.monotonic() < end else TimeoutError())
@@ -128,7 +161,7 @@ def _judge(code: int, what: str) -> tuple[Outcome, int, str]:
 
 
 @contextlib.contextmanager
-def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
+def _session(server: MailServer) -> Iterator[_Session]:
     """A session that is secured and logged in as the settings want it, and that ends in time whatever the server does."""
     session = _unconnected(server)
     end = threading.Timer(server.total, _cut, [session])
@@ -148,14 +181,15 @@ def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
         session.close()
 
 
-def _unconnected(server: MailServer) -> smtplib.SMTP:
+def _unconnected(server: MailServer) -> _Session:
     """A session that can be ended before it has connected, so that even a greeting comes in time."""
     name = server.origin.domain  # by default the machine's, for which smtplib asks the DNS without a time-out
     session = (
-        smtplib.SMTP_SSL(local_hostname=name, timeout=server.seconds, context=server.tls)
+        _SecuredSession(local_hostname=name, timeout=server.seconds, context=server.tls)
         if server.security == "tls"
-        else smtplib.SMTP(local_hostname=name, timeout=server.seconds)
+        else _Session(local_hostname=name, timeout=server.seconds)
     )
+    session.patience = server.total
     session._host = server.host  # noqa: SLF001  # whom the certificate must name; only the constructor that connects sets it
     return session
 

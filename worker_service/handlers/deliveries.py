@@ -1,13 +1,14 @@
 """Handing messages over: one attempt of one delivery, or a test of a channel.
 
 Nothing is held while talking to a receiver. The attempt is committed before and completed after: a worker that dies in between
-leaves one of which nobody knows what came of it, and the repeat bears the same message id.
+leaves one of which nobody knows what came of it, and the repeat bears the same message id. Mail is not repeated from the moment
+on at which the server may have it: `dispatch.hand_over` is committed just before.
 """
 
 import datetime as dt
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session
 
@@ -38,7 +39,12 @@ def deliver(work: Work, delivery_id: str) -> Effect:
     time.sleep(sending.wait)
     digest = sending.delivery.order_key == dispatch.DIGEST
     letter = messages.letter(sending.delivery.message_id, sending.notifications, digest=digest)
-    ended = _hand_over(work.settings, sending.channel, letter, sending.at)
+
+    def before_end() -> None:
+        with work.transaction() as session:
+            dispatch.hand_over(session, sending)
+
+    ended = _hand_over(work.settings, sending.channel, letter, sending.at, before_end)
     policy = dispatch.Policy(work.settings.retry_waits, work.settings.pause_after)
 
     def record(session: Session) -> Document:
@@ -60,7 +66,7 @@ def try_out(work: Work, channel_id: str, attempt_id: str) -> Effect:
     if channel is None:
         raise Permanent("The channel was deleted.")
     letter = messages.trial(f"msg_{attempt.hex}", channel.name, now)
-    ended = _hand_over(work.settings, channel, letter, now)
+    ended = _hand_over(work.settings, channel, letter, now, lambda: None)
 
     def record(session: Session) -> None:
         if session.get(Channel, channel.id, with_for_update={"read": True}) is None:
@@ -72,10 +78,12 @@ def try_out(work: Work, channel_id: str, attempt_id: str) -> Effect:
     return record
 
 
-def _hand_over(settings: Settings, channel: Channel, letter: Letter, now: dt.datetime) -> Ended:
+def _hand_over(
+    settings: Settings, channel: Channel, letter: Letter, now: dt.datetime, before_end: Callable[[], None]
+) -> Ended:
     """Speak to the receiver once. What is wrong on our side (a lost key) is an attempt that may go better later."""
     try:
-        answer = _send(settings, channel, letter, now)
+        answer = _send(settings, channel, letter, now, before_end)
     except Permanent as error:
         return Ended(Outcome.RETRY, None, None, error.detail)
     return Ended(
@@ -83,11 +91,13 @@ def _hand_over(settings: Settings, channel: Channel, letter: Letter, now: dt.dat
     )
 
 
-def _send(settings: Settings, channel: Channel, letter: Letter, now: dt.datetime) -> Answer:
+def _send(
+    settings: Settings, channel: Channel, letter: Letter, now: dt.datetime, before_end: Callable[[], None]
+) -> Answer:
     cipher = Cipher.of(settings)
     target = cipher.decrypt(channel.target)
     if channel.kind == ChannelKind.EMAIL:
-        return smtp.send(MailServer.of(settings), target, letter.message, letter.message_id)
+        return smtp.send(MailServer.of(settings), target, letter.message, letter.message_id, before_end)
     outbound = Outbound(Destinations.of(settings))
     if channel.kind == ChannelKind.CHAT:
         return chat.send(outbound, target, letter.message)

@@ -6,6 +6,7 @@ import datetime as dt
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from shared.errors import LeaseLost
 from shared.settings import Settings
 from tests.receivers.mail import CANARY, Mailbox, Reply, hang_up, reply, stall, taking_mail
 from worker_service.clients import smtp
@@ -62,7 +64,7 @@ def trusting(server: MailServer, authority: trustme.CA) -> MailServer:
 
 
 def send(server: MailServer, message: Message, to: str = "ada@example.org") -> Answer:
-    return smtp.send(server, to, message, "0b6f9c1e")
+    return smtp.send(server, to, message, "0b6f9c1e", lambda: None)
 
 
 def test_a_mail_arrives_as_text_and_html(mailbox: Mailbox, server: MailServer, message: Message) -> None:
@@ -95,6 +97,44 @@ def test_a_repeat_is_the_same_mail(mailbox: Mailbox, server: MailServer, message
     first, second = mailbox.mails
     assert first.message["Message-ID"] == second.message["Message-ID"]
     assert first.message["Date"] == second.message["Date"]
+
+
+def test_the_end_is_sent_only_after_the_caller_has_been_asked(
+    mailbox: Mailbox, server: MailServer, message: Message
+) -> None:
+    had = []
+    answer = smtp.send(server, "ada@example.org", message, "1", lambda: had.append(len(mailbox.mails)))
+    assert (answer.outcome, had, len(mailbox.mails)) == (DELIVERED, [0], 1)
+
+
+def test_a_caller_who_may_not_send_leaves_the_server_without_the_mail(
+    mailbox: Mailbox, server: MailServer, message: Message
+) -> None:
+    def refuse() -> None:
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        smtp.send(server, "ada@example.org", message, "1", refuse)
+    assert send(server, message).outcome is DELIVERED  # and what was cut off before it has been dealt with
+    assert len(mailbox.mails) == 1
+
+
+def test_the_caller_is_not_asked_for_a_mail_that_the_server_does_not_want(
+    mailbox: Mailbox, server: MailServer, message: Message
+) -> None:
+    mailbox.recipient = [reply("550 5.1.1")]
+    asked: list[None] = []
+    assert smtp.send(server, "ada@example.org", message, "1", lambda: asked.append(None)).outcome is REFUSED
+    assert asked == []
+
+
+def test_a_server_may_take_longer_for_its_last_word(
+    mailbox: Mailbox, server: MailServer, message: Message
+) -> None:
+    """Who hangs up on a server that looks through a mail sends it twice (RFC 1047)."""
+    mailbox.after = [lambda _server: time.sleep(2 * server.seconds)]
+    assert send(server, message).outcome is DELIVERED
+    assert len(mailbox.mails) == 1
 
 
 FAULTS: dict[str, tuple[str, Reply, Outcome, int | None, str]] = {

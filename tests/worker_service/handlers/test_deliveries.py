@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from standardwebhooks.webhooks import Webhook
 
 from shared import database
+from shared.errors import LeaseLost
 from shared.lifecycle import channel as channel_lifecycle
 from shared.lifecycle import dispatch
 from shared.lifecycle import task as task_lifecycle
@@ -465,25 +466,127 @@ def test_an_internal_address_is_never_connected_to(house, receiver, sessions, fr
     assert "VEDETTE_ALLOWED_DESTINATIONS" in row.error
 
 
-def test_mail_keeps_its_message_id_over_attempts(house, receiver):
+@pytest.fixture
+def mailbox(house):
+    """A mail server, one channel that goes there, and a worker that knows the server."""
     with taking_mail() as mailbox:
-        mailbox.after = [lambda _server: "451 later"]
-        house.frame = Frame(
-            house.sessions,
-            house.settings.with_changes(
-                smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_security="none", smtp_from="v@example.org"
-            ),
+        house.settings = house.settings.with_changes(
+            smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_security="none", smtp_from="v@example.org"
         )
+        house.frame = Frame(house.sessions, house.settings)
         house.frame.doors.update({door.contract: door for door in DOORS})
         house.channel("ada@example.org", kind=ChannelKind.EMAIL, destination="smtp")
-        house.tell("hello")
-        house.pass_time(6)
-        house.work()
+        yield mailbox
+
+
+def test_mail_keeps_its_message_id_over_attempts(house, mailbox):
+    mailbox.after = [lambda _server: "451 later"]
+    house.tell("hello")
+    house.pass_time(6)
+    house.work()
     first, second = (mail.message for mail in mailbox.mails)
     assert house.delivery().state == DeliveryState.DELIVERED
     assert first["Message-ID"] == second["Message-ID"]
     assert house.delivery().message_id in first["Message-ID"]
     assert "hello" in first["Subject"]
+
+
+def lose_worker(house, task):
+    """What the sweeper does with a task whose worker is silent."""
+    with database.transaction(house.sessions) as session:
+        task_lifecycle.expire(session, session.get_one(Task, task.id, with_for_update=True))
+
+
+def give_up(house, task):
+    """The end of a task whose workers die."""
+    with database.transaction(house.sessions) as session:
+        task_lifecycle.fail(session, task.id, task.epoch, "given up")
+
+
+def cancel(house, task):
+    with database.transaction(house.sessions) as session:
+        task_lifecycle.request_cancel(session, task.id)
+        task_lifecycle.revoke(session, session.get_one(Task, task.id, with_for_update=True))
+
+
+@pytest.mark.parametrize("end", [lose_worker, give_up, cancel])
+def test_a_mail_whose_worker_died_before_it_heard_is_not_sent_twice(house, mailbox, sessions, end):
+    house.tell_directly("hello")
+    task = claim(sessions, house.due())
+    deliveries.deliver(Work(task.id, task.epoch, sessions, house.settings), **task.arguments)  # and no effect
+    end(house, task)
+    house.pass_time(DAY)
+    house.work()
+    row = house.delivery()
+    assert (row.state, row.error, row.attempts) == (DeliveryState.FAILED, dispatch.UNANSWERED, 1)
+    assert [(each.outcome, each.detail) for each in row.tries] == [(Outcome.LOST, dispatch.UNANSWERED)]
+    assert len(mailbox.mails) == 1
+    with database.transaction(sessions) as session:  # its owner misses it
+        channel = channel_lifecycle.lock(session, row.channel_id)
+        dispatch.redeliver(session, channel, session.get_one(Delivery, row.id, with_for_update=True))
+    house.work()
+    assert house.delivery().state == DeliveryState.DELIVERED
+    assert len({mail.message["Message-ID"] for mail in mailbox.mails}) == 1
+
+
+def test_a_mail_whose_worker_died_before_its_end_is_sent_again(house, mailbox, sessions):
+    house.tell_directly("hello")
+    task = claim(sessions, house.due())
+    with database.transaction(sessions) as session:
+        dispatch.begin(session, uuid.UUID(task.arguments["delivery_id"]))
+    lose_worker(house, task)
+    house.work()
+    row = house.delivery()
+    assert (row.state, len(mailbox.mails)) == (DeliveryState.DELIVERED, 1)
+    assert [each.outcome for each in row.tries] == [Outcome.LOST, Outcome.DELIVERED]
+
+
+def test_a_worker_that_lost_its_lease_on_the_way_does_not_end_its_mail(house, mailbox, sessions):
+    """It slept past its lease; the one that has the task now sends the mail, and nobody else does."""
+    house.tell_directly("hello")
+    task = claim(sessions, house.due())
+    mailbox.recipient = [lambda _server: lose_worker(house, task)]
+    with pytest.raises(LeaseLost):
+        deliveries.deliver(Work(task.id, task.epoch, sessions, house.settings), **task.arguments)
+    assert mailbox.mails == []
+    house.work()
+    assert (house.delivery().state, len(mailbox.mails)) == (DeliveryState.DELIVERED, 1)
+
+
+def test_an_attempt_that_was_closed_meanwhile_does_not_end_its_mail(house, mailbox, sessions):
+    """Two tasks may stand for one delivery, each with a lease of its own."""
+    house.tell_directly("hello")
+    task = claim(sessions, house.due())
+    delivery_id = uuid.UUID(task.arguments["delivery_id"])
+
+    def begin_another(_server):
+        with database.transaction(sessions) as session:
+            dispatch.begin(session, delivery_id)
+
+    mailbox.recipient = [begin_another]
+    with pytest.raises(LeaseLost):
+        deliveries.deliver(Work(task.id, task.epoch, sessions, house.settings), **task.arguments)
+    assert mailbox.mails == []
+
+
+def test_a_digest_by_mail_is_not_sent_twice_either(house, sessions):
+    clear_of_the_full_hour(house)
+    with taking_mail() as mailbox:
+        settings = house.settings.with_changes(
+            smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_security="none", smtp_from="v@example.org"
+        )
+        house.channel("a@example.org", kind=ChannelKind.EMAIL, destination="smtp", digest=Digest.HOURLY)
+        house.tell_directly("one")
+        house.tell_directly("two")
+        house.pass_time(HOUR)
+        task = claim(sessions, house.due())
+        deliveries.deliver(Work(task.id, task.epoch, sessions, settings), **task.arguments)
+        lose_worker(house, task)
+        house.work()
+        assert len(mailbox.mails) == 1
+    assert [(row.state, row.error) for row in house.deliveries()] == [
+        (DeliveryState.FAILED, dispatch.UNANSWERED)
+    ] * 2
 
 
 def test_a_chat_gets_the_text(house, receiver):
