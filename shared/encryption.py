@@ -1,7 +1,8 @@
 """Secrets at rest: what users entrust to a channel is in the database only in this form.
 
 Fernet (AES-128-CBC with HMAC-SHA256, https://github.com/fernet/spec) under keys that are not in the database. The newest key
-seals, every key opens, so that a key can be changed without a gap: put the new one first, seal everything again, drop the old.
+seals, every key opens, so that a key can be changed without a gap: put the new one first, seal everything again
+(`shared.resealing`), drop the old.
 """
 
 import base64
@@ -30,6 +31,7 @@ class Cipher:
     """Seals texts and opens what was sealed."""
 
     keys: MultiFernet = field(repr=False)
+    newest: Fernet = field(repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -51,7 +53,8 @@ class Cipher:
     @classmethod
     def with_keys(cls, *keys: str) -> Self:
         """A cipher with keys given as text of high entropy, the newest first."""
-        return cls(MultiFernet([Fernet(_derive(key.strip())) for key in keys if key.strip()]))
+        fernets = [Fernet(_derive(key.strip())) for key in keys if key.strip()]
+        return cls(MultiFernet(fernets), fernets[0])
 
     def encrypt(self, text: str) -> bytes:
         """Seal a text under the newest key."""
@@ -70,6 +73,14 @@ class Cipher:
             return self.keys.rotate(sealed)
         except InvalidToken:
             raise _unopened() from None
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether a text was sealed under the newest key."""
+        try:
+            self.newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
 
 
 def _unopened() -> Permanent:
