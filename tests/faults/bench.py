@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from shared import database, doorbell, migrations
 from shared.database import Sessions
 from shared.models.task import ENDED, Task
+from shared.settings import Settings
 from tests.builders import wait_for
 from tests.faults import points
 from tests.faults.journal import Journal
@@ -125,6 +126,13 @@ class Bench:
     """Where the database lies, when that is a place of its own."""
     processes: list[Process] = field(default_factory=list)
     """Everything that was started."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the processes are set to, as far as rows depend on it: the key that seals what users entrust to channels."""
+        return Settings.model_construct(**Settings.model_construct().model_dump()).with_changes(
+            data_dir=self.folder
+        )
 
     def start(self, module: str, **changes: str) -> Process:
         """Start a process of the product; it ends with the bench."""

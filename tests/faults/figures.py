@@ -2,12 +2,15 @@
 
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_NUMBER = re.compile(r"P([0-9]+)([a-z]?)")
+"""A letter tells two figures of one promise apart."""
 PAGE = Path(__file__).with_name("RESULTS.md")
 
 
@@ -68,11 +71,13 @@ def record(results: Sequence[Result], page: Path = PAGE) -> None:
 def _key(line: str) -> tuple[str, str] | None:
     """What a row of the page tells of; None for other lines."""
     cells = [cell.strip() for cell in line.split("|")]
-    return (cells[1], cells[2]) if line.startswith("| P") and cells[1][1:].isdigit() else None
+    return (cells[1], cells[2]) if line.startswith("| P") and _NUMBER.fullmatch(cells[1]) else None
 
 
-def _order(key: tuple[str, str]) -> tuple[int, str]:
-    return int(key[0][1:]), key[1]
+def _order(key: tuple[str, str]) -> tuple[int, str, str]:
+    number = _NUMBER.fullmatch(key[0])
+    assert number, key
+    return int(number[1]), number[2], key[1]
 
 
 def _row(result: Result) -> str:

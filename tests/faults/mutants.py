@@ -88,6 +88,22 @@ MUTANTS = (
         "P3",
     ),
     Mutant("poison-lives-for-ever", LIFECYCLE, "MAX_LOSSES = 3", "MAX_LOSSES = 1000", "P13", "2"),
+    Mutant(
+        "a-mail-is-sent-again-whatever-became-of-it",
+        "shared/lifecycle/dispatch.py",
+        '    if _close_lost(session, delivery, "its worker ended"):',
+        '    if _close_lost(session, delivery, "its worker ended") is None:',
+        "P5b",
+        "100",
+    ),
+    Mutant(
+        "the-next-attempt-has-another-id",
+        "shared/models/notification.py",
+        'return f"msg_{(self.carrier_id or self.id).hex}"',
+        'return f"msg_{(self.carrier_id or self.id).hex}{self.attempts}"',
+        "P5",
+        "100",
+    ),
     Mutant("a-hand-back-counts", LIFECYCLE, "        task.attempt -= 1\n", "", "P22", "4"),
 )
 

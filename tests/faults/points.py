@@ -6,6 +6,7 @@ step it was, and a fault may strike just before or just after its commit:
     before-ask,   after-ask      a task is added; after: committed, and nobody rung for yet
     before-claim, after-claim    a worker takes a task; after: committed, and its handler not begun
     before-end,   after-end      a task ends well with its effect; after: committed, and what follows not rung for yet
+    before-dot,   after-dot      a worker notes that it ends a mail; after: committed, and the mail not ended yet
 
 What strikes is an action: `kill` and `stop` are SIGKILL and SIGSTOP to the process itself, `refuse` is the database's
 error instead of the commit.
@@ -67,8 +68,10 @@ def _forget(connection: Any) -> set[str]:
 
 def _step(statement: str, parameters: Any) -> str | None:
     words = statement.split(None, 2)[:2]
-    if words == ["INSERT", "INTO"] and statement.startswith("INSERT INTO task "):
+    if statement.startswith("INSERT INTO task "):
         return "ask"
+    if statement.startswith("UPDATE delivery_attempt SET handing_over_at="):
+        return "dot"
     if words != ["UPDATE", "task"]:
         return None
     values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}

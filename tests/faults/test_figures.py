@@ -21,6 +21,7 @@ def test_a_row_takes_the_place_of_the_one_before(tmp_path: Path):
     others = [
         replace(RESULT, database="postgresql"),
         replace(RESULT, figure=replace(RESULT.figure, promise="P10")),
+        replace(RESULT, figure=replace(RESULT.figure, promise="P4b")),
     ]
     record([RESULT, *others], page)
     record(
@@ -30,5 +31,6 @@ def test_a_row_takes_the_place_of_the_one_before(tmp_path: Path):
     assert [row[:2] + row[4:7] for row in rows(page)] == [
         ["P4", "postgresql", "40 of 40", "kept", "7"],
         ["P4", "sqlite", "39 / 40 (why)", "**missed**", "8"],
+        ["P4b", "sqlite", "40 of 40", "kept", "7"],
         ["P10", "sqlite", "40 of 40", "kept", "7"],
     ]

@@ -33,6 +33,8 @@ class Receiver:
     always: "Fault | None" = None
     """What every request gets that finds no other."""
     requests: list[Received] = field(default_factory=list)
+    listener: "Callable[[Received], None] | None" = None
+    """Told of each request as it comes, one after the other."""
     names: list[str | None] = field(default_factory=list)
     """What clients called it in TLS (SNI)."""
     port: int = 0
@@ -60,6 +62,8 @@ class Receiver:
             request = _read(secured)
             with self._lock:
                 self.requests.append(request)
+                if self.listener is not None:
+                    self.listener(request)
                 fault = self.faults.pop(0) if self.faults else self.always or answer(200)
             fault(secured, self.stopped)
 

@@ -23,6 +23,8 @@ from tests.faults.promises import (
     recovery,
     servers_lost,
     slots,
+    slow_receiver,
+    telling,
 )
 from tests.faults.servers import DATABASES
 
@@ -57,6 +59,11 @@ PROMISES = (
     Promise(("P2",), recovery.starts_again, full=100, usual=12, short=1, quick=False, short_on=SQLITE),
     Promise(("P3",), asking.committed_or_nothing, full=200, usual=60, short=2, short_on=SQLITE),
     Promise(("P4",), fencing.written_once, full=100, usual=40, short=2, short_on=POSTGRESQL),
+    Promise(("P5",), telling.everything_arrives, full=5000, usual=1000, short=40, short_on=SQLITE),
+    Promise(("P5b",), telling.nothing_is_told_twice, full=1000, usual=200, short=20, short_on=POSTGRESQL),
+    Promise(
+        ("P6",), slow_receiver.delays_no_other, full=100, usual=40, short=8, quick=False, short_on=SQLITE
+    ),
     Promise(("P9",), servers_lost.redis_lost, full=20, usual=10, short=2, short_on=SQLITE),
     Promise(("P10",), servers_lost.database_restarts, full=10, usual=10, short=1, databases=POSTGRESQL),
     Promise(("P12",), slots.once_per_slot, full=200, usual=200, short=6, short_on=POSTGRESQL),
