@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import growth, increment, matching, mirroring, scanning, tasks
+from tests.benchmarks import deliveries, growth, increment, matching, mirroring, scanning, tasks
 from tests.benchmarks.harness import DATABASES, Bench, describe_machine, feed_folder
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "growth": growth.measure,
     "increment": increment.measure,
     "tasks": tasks.measure,
+    "deliveries": deliveries.measure,
 }
 """Each by its name on the command line, in the order in which they run: the first fills what the second reads."""
 

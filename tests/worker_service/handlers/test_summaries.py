@@ -319,9 +319,9 @@ def test_whoever_asks_while_it_is_being_told_is_told_by_another(sessions, user_i
         assert len(session.scalars(sa.select(Task)).all()) == 2
 
 
-def test_a_bootstrap_over_many_assets_is_one_message_to_each(sessions, engine, scan, frame, tell, user_id):
-    """What is imported concerns all of them: 200 runs on SQLite, fewer where nothing else is shown."""
-    many = 200 if engine.dialect.name == "sqlite" else 20
+def test_a_bootstrap_over_many_assets_is_one_message_to_each(sessions, scan, frame, tell, user_id):
+    """What is imported concerns all of them."""
+    many = 200
     ids = [scan(f"asset {number}") for number in range(many)]
     with database.transaction(sessions) as session:
         for scan_id in ids:
