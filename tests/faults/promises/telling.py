@@ -5,6 +5,7 @@ compares with what is in the application, at the webhooks and at the mail server
 """
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,7 +42,6 @@ POINTS = ("after-claim", "before-dot", "after-dot", "before-end", "after-end")
 PASSAGES = 6
 """At which passage of its point, at most."""
 REDIS_AWAY = 1.0
-DRAIN_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _put_to_the_test(bench: Bench, shape: Shape) -> Figure:
             worker.environment.pop(points.POINT, None)
             bench.kill(worker)
             bench.restart(worker)
-        ended = bench.until(lambda: bench.open_tasks() == 0, DRAIN_SECONDS)
+        ended = _drain(bench)
         return _judge(bench, shape, heard, mailbox, ended=ended)
 
 
@@ -221,6 +221,22 @@ def _kill_one(bench: Bench, workers: list[Process], number: int) -> None:
         point = POINTS[number // 2 % len(POINTS)]
         victim.environment[points.POINT] = f"{point}=kill:{bench.dice.randint(1, PASSAGES)}"
     bench.restart(victim)
+
+
+def _drain(bench: Bench) -> bool:
+    """Wait until every task has ended, for as long as some do; whether all did."""
+    seen = -1
+    while bench.open_tasks():
+        if not bench.until(lambda: _ended(bench) > seen):  # noqa: B023  # asked before it changes
+            return False
+        seen = _ended(bench)
+        time.sleep(0.5)
+    return True
+
+
+def _ended(bench: Bench) -> int:
+    with database.reading(bench.sessions) as session:
+        return session.scalar(sa.select(sa.func.count()).where(Task.ended_at.is_not(None))) or 0
 
 
 def _busy(bench: Bench, workers: list[Process]) -> list[Process]:
