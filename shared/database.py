@@ -134,6 +134,25 @@ def reading(sessions: Sessions) -> Iterator[Session]:
         session.rollback()
 
 
+@contextmanager
+def by_index(session: Session) -> Iterator[None]:
+    """Have PostgreSQL find rows by their index meanwhile, whatever it believes about the tables.
+
+    For thousands of keys it estimates that reading a whole table is quicker, all the more when it has not counted the rows since
+    an import; the cost of a look-up would follow the size of the table. After an error the transaction is over anyway.
+    """
+    _plan_with(session, "off")
+    yield
+    _plan_with(session, "DEFAULT")
+
+
+def _plan_with(session: Session, value: str) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        names = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+        statements = "; ".join(f"SET LOCAL {name} TO {value}" for name in names)
+        session.connection().connection.cursor().execute(statements)
+
+
 class Unindexed(FunctionElement[Any]):
     """A column whose own index SQLite must leave alone: it knows nothing of sizes, and may prefer sorting thousands of rows
     to another index that has them in order (https://sqlite.org/optoverview.html, on the unary plus).

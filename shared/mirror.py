@@ -106,6 +106,11 @@ def match(
     nothing about another's platform. `on_progress` is told how many candidates of how many have been evaluated, or of
     several hosts how many are done; what it raises ends the match.
     """
+    with database.by_index(session):
+        return _match(session, components, on_progress)
+
+
+def _match(session: Session, components: Sequence[Component], on_progress: Progress | None) -> MatchResult:
     hosts: dict[str, list[int]] = {}
     for index, component in enumerate(components):
         hosts.setdefault(component.host, []).append(index)
@@ -166,8 +171,9 @@ def explain(session: Session, components: Sequence[Component], index: int, cve_i
         operand if isinstance(operand, int) else operand.criterion
         for _, operand in configurations.operands(tree)
     }
-    rows = _look_up(session, "SELECT {criterion} FROM criterion WHERE id IN ({values})", ids)
-    criteria = {row[0]: Criterion(*row[1:]) for row in rows}
+    with database.by_index(session):
+        rows = _look_up(session, "SELECT {criterion} FROM criterion WHERE id {listed}", ids)
+        criteria = {row[0]: Criterion(*row[1:]) for row in rows}
     return matching_explain.explain(components, index, criteria, tree, row.status)
 
 
@@ -177,17 +183,12 @@ def naming(session: Session, cpe_name: str, *, vulnerable_only: bool) -> list[in
     With `vulnerable_only` those that name it as vulnerable and not as the platform of something that is.
     """
     inventory = Inventory([Component(cpes=(cpe_name,))])
-    criteria = _criteria(session, inventory.lookup_keys())
-    met = {key for key in compare_criteria(inventory, criteria).met if criteria[key].match_criteria_id}
     condition = "vulnerable AND" if vulnerable_only else ""
-    statement = f"SELECT vulnerability_id FROM criterion_use WHERE {condition} criterion_id IN ({{values}})"  # noqa: S608
-    return sorted({row[0] for row in _look_up(session, statement, met)})
-
-
-def details(session: Session, ids: Iterable[int]) -> dict[int, Details]:
-    """What is shown of vulnerabilities, by key; unknown keys are left out."""
-    rows = _look_up(session, "SELECT {details} FROM vulnerability WHERE id IN ({values})", ids)
-    return {row[0]: _details(row) for row in rows}
+    statement = f"SELECT vulnerability_id FROM criterion_use WHERE {condition} criterion_id {{listed}}"  # noqa: S608
+    with database.by_index(session):
+        criteria = _criteria(session, inventory.lookup_keys())
+        met = {key for key in compare_criteria(inventory, criteria).met if criteria[key].match_criteria_id}
+        return sorted({row[0] for row in _look_up(session, statement, met)})
 
 
 def record(session: Session, vulnerability_id: int) -> bytes | None:
@@ -206,7 +207,7 @@ def quarantined_record(session: Session, key: str) -> bytes | None:
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _CRITERION = ", ".join(["id", *(field.name for field in msgspec.structs.fields(Criterion))])
-_CANDIDATES = "SELECT {details}, tree FROM vulnerability WHERE id IN ({values})"
+_CANDIDATES = "SELECT {details}, tree FROM vulnerability WHERE id {listed}"
 _DETAILS = f"id, cve_id, severity, score, {is_known_exploited()}"
 
 
@@ -221,12 +222,12 @@ def _criteria(session: Session, keys: Iterable[IndexKey]) -> dict[int, Criterion
     exact = (key for key in keys if key[1] != EVERY_VERSION)
     # A join, because SQLite looks at every criterion for `(a, b) IN (...)`.
     join = (
-        "WITH wanted (product_key, version_key) AS (VALUES {values}) "
+        "WITH wanted (product_key, version_key) AS ({listed}) "
         "SELECT {criterion} FROM wanted JOIN criterion USING (product_key, version_key)"
     )
     rows = itertools.chain(
         _look_up(session, join, exact),
-        _look_up(session, "SELECT {criterion} FROM criterion WHERE product_key IN ({values})", whole),
+        _look_up(session, "SELECT {criterion} FROM criterion WHERE product_key {listed}", whole),
     )
     return {row[0]: Criterion(*row[1:]) for row in rows}
 
@@ -235,7 +236,7 @@ def _users(session: Session, criteria: Iterable[int]) -> dict[int, list[int]]:
     """The vulnerabilities that name one of the criteria as vulnerable, and which of them."""
     statement = (
         "SELECT vulnerability_id, criterion_id FROM criterion_use "
-        "WHERE vulnerable AND criterion_id IN ({values}) ORDER BY criterion_id"
+        "WHERE vulnerable AND criterion_id {listed} ORDER BY criterion_id"
     )
     users: dict[int, list[int]] = defaultdict(list)
     for vulnerability, criterion in _look_up(session, statement, criteria):
@@ -244,19 +245,31 @@ def _users(session: Session, criteria: Iterable[int]) -> dict[int, list[int]]:
 
 
 def _look_up(session: Session, statement: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of `statement` for all `{values}`, in as many rounds as it takes; it may ask for columns in groups.
+    """The rows of `statement` for all values `{listed}`, in as many rounds as it takes; it may ask for columns in groups.
 
     Straight through the driver: of a scan's look-ups, composing the lists and wrapping the rows would be the greater part.
     """
     connection = session.connection()
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    cursor = connection.connection.cursor()
-    with closing(cursor):
+    postgres = connection.dialect.name == "postgresql"
+    options = {"binary": True} if postgres else {}  # or else trees come as hexadecimal digits
+    with closing(connection.connection.cursor(**options)) as cursor:
         for chunk in database.in_lists(sorted(values)):
-            pairs = isinstance(chunk[0], tuple)
-            marks = ", ".join([f"({mark}, {mark})" if pairs else mark] * len(chunk))
-            flat = itertools.chain.from_iterable(chunk) if pairs else chunk
+            listed, parameters = _arrays(chunk) if postgres else _marks(chunk)
             cursor.execute(
-                statement.format(values=marks, criterion=_CRITERION, details=_DETAILS), tuple(flat)
+                statement.format(listed=listed, criterion=_CRITERION, details=_DETAILS), parameters
             )
             yield from cursor.fetchall()
+
+
+def _arrays(chunk: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """Values, or pairs of texts, for PostgreSQL: one statement to plan however many they are."""
+    if isinstance(chunk[0], tuple):
+        return "SELECT * FROM unnest(%s::text[], %s::text[])", list(map(list, zip(*chunk, strict=True)))
+    return "= ANY(%s)", [list(chunk)]
+
+
+def _marks(chunk: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """Values, or pairs, for SQLite, which has no arrays."""
+    if isinstance(chunk[0], tuple):
+        return f"VALUES {', '.join(['(?, ?)'] * len(chunk))}", list(itertools.chain.from_iterable(chunk))
+    return f"IN ({', '.join('?' * len(chunk))})", chunk

@@ -258,7 +258,8 @@ class _Subject:
                 # NVD speaks of the author's versions: compare what was packaged, in the vendors' order.
                 version, scheme = versions.UPSTREAM[self.kind](text), versions.VENDOR
                 texts.append(version)
-            equal = frozenset(map(vendor.normal, texts))
+            # What cannot be printed no criterion names, and not every database takes it.
+            equal = frozenset(filter(str.isprintable, map(vendor.normal, texts)))
             self._versions[text] = version, scheme, equal, equal.union(*map(vendor.bases, texts))
         return self._versions[text]
 

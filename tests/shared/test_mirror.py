@@ -2,7 +2,9 @@
 
 import json
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from shared import database, mirror
 from shared.errors import Cancelled, NotFound
@@ -165,6 +167,13 @@ def test_a_package_url_finds_its_criteria(sessions):
     assert [each.certainty for each in found.matches] == [Certainty.LIKELY]
 
 
+@pytest.mark.parametrize("version", ["%00", "%0A", "1.0.1%00", "%EF%BF%BD", "%F0%9F%94%93"])
+def test_a_version_that_cannot_be_printed_is_no_trouble(sessions, version):
+    """A package URL may hide any character behind a percent sign; PostgreSQL takes no NUL."""
+    fill(sessions, cve("CVE-2014-0160", RANGE))
+    assert match(sessions, Component("openssl", purl=f"pkg:generic/openssl@{version}")).candidates <= 1
+
+
 def test_more_keys_and_candidates_than_fit_one_statement(sessions, monkeypatch):
     monkeypatch.setattr(database, "LIST_LENGTH", 7)
     fill(
@@ -204,17 +213,6 @@ def test_a_reader_sees_one_snapshot_while_the_mirror_moves_on(sessions):
     assert (match(sessions, affected).snapshot, len(match(sessions, affected).matches)) == (2, 2)
 
 
-def test_details_of_many(sessions):
-    fill(sessions, cve("CVE-2014-0160", RANGE), cve("CVE-2015-0001", score=None))
-    ids = [vulnerability_id("CVE-2014-0160"), vulnerability_id("CVE-2015-0001"), 7]
-    with database.reading(sessions) as session:
-        found = mirror.details(session, ids)
-    assert {each.cve_id: (each.severity, each.score, each.kev) for each in found.values()} == {
-        "CVE-2014-0160": (Severity.CRITICAL, 9.8, False),
-        "CVE-2015-0001": (Severity.UNKNOWN, None, False),
-    }
-
-
 def test_why_and_why_not(sessions):
     fill(sessions, cve("CVE-2014-0160", RANGE), cve("CVE-2026-0001", vulnStatus="Received"))
     openssl = [component(OPENSSL.format("1.0.1f")), component(OPENSSL.format("1.0.1g"))]
@@ -226,24 +224,70 @@ def test_why_and_why_not(sessions):
             mirror.explain(session, openssl, 0, "CVE-1999-0001")
 
 
-def test_the_lookups_use_their_indexes(sqlite_engine):
-    """The plan is what keeps the cost independent of the mirror's size."""
-    sessions = database.make_sessions(sqlite_engine)
-    seen = []
+def test_the_lookups_use_their_indexes(sessions):
+    """The plan is what keeps the cost independent of the mirror's size; PostgreSQL knows nothing of these tables."""
     fill(sessions, cve("CVE-2014-0160", RANGE))
+    openssl = [component(OPENSSL.format("1.0.1f"))]
     with database.reading(sessions) as session:
-        connection = session.connection()
-        driver = connection.connection.driver_connection
-        driver.set_trace_callback(seen.append)
+        text = "\n".join(plans(session, lambda: mirror.match(session, openssl)))
+    for way in WAYS[session.get_bind().dialect.name]:
+        assert way in text
+    for way in ("SCAN criterion", "SCAN vulnerability", "Seq Scan", "Hash Join"):
+        assert way not in text
+
+
+WAYS = {
+    "sqlite": (
+        "SEARCH criterion USING INDEX ix_criterion_product_key_version_key (product_key=? AND version_key=?)",
+        "SEARCH criterion_use USING PRIMARY KEY (criterion_id=?)",
+        "SEARCH vulnerability USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "postgresql": ("ix_criterion_product_key_version_key", "pk_criterion_use", "pk_vulnerability"),
+}
+
+
+def test_planning_is_as_before_after_the_lookups(postgres_engine):
+    sessions = database.make_sessions(postgres_engine)
+    with database.reading(sessions) as session:
         mirror.match(session, [component(OPENSSL.format("1.0.1f"))])
+        settings = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+        assert [session.execute(sa.text(f"SHOW {name}")).scalar_one() for name in settings] == ["on"] * 4
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_as_many_lookups_whatever_the_number_of_components(sessions, count):
+    fill(sessions, cve("CVE-2014-0160", RANGE))
+    components = [component(OPENSSL.format("1.0.1f"), name=f"openssl{number}") for number in range(count)]
+    with database.reading(sessions) as session:
+        seen = plans(session, lambda: mirror.match(session, components))
+    assert len(seen) == 3  # criteria, who uses them, those vulnerabilities
+
+
+def plans(session, work):
+    """How the database goes about each look-up that `work` has it do, in its own words."""
+    driver = session.connection().connection.driver_connection
+    seen = []
+    if session.get_bind().dialect.name == "sqlite":
+        driver.set_trace_callback(seen.append)
+        work()
         driver.set_trace_callback(None)
-        plans = [row[3] for each in seen for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}")]
-    text = "\n".join(plans)
-    assert (
-        "SEARCH criterion USING INDEX ix_criterion_product_key_version_key (product_key=? AND version_key=?)"
-        in text
-    )
-    assert "SEARCH criterion_use USING PRIMARY KEY (criterion_id=?)" in text
-    assert "SEARCH vulnerability USING INTEGER PRIMARY KEY (rowid=?)" in text
-    assert "SCAN criterion" not in text
-    assert "SCAN vulnerability" not in text
+        return [steps(driver, "EXPLAIN QUERY PLAN", each) for each in seen if "snapshot" not in each]
+
+    class Explaining(psycopg.Cursor):
+        def execute(self, query, params=None, **options):
+            if "snapshot" not in query and "SET LOCAL" not in query:
+                driver.cursor_factory = psycopg.Cursor
+                seen.append(steps(driver, "EXPLAIN (COSTS OFF)", query, params))
+                driver.cursor_factory = Explaining
+            return super().execute(query, params, **options)
+
+    driver.cursor_factory = Explaining
+    try:
+        work()
+    finally:
+        driver.cursor_factory = psycopg.Cursor
+    return seen
+
+
+def steps(driver, explain, statement, parameters=()):
+    return "\n".join(row[-1] for row in driver.execute(f"{explain} {statement}", parameters))
