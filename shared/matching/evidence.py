@@ -9,7 +9,7 @@
   `source` text it was read or derived from;
 * `version`: the component's, the `scheme` in which it was compared, and `tests`, each spelled out (``1.0.1f < 1.0.1g``);
 * `assumes`: what the inventory does not say and the match takes for granted: `platforms`, `attributes`;
-* `because`: why the component's source allows no surer conclusion, when it says so;
+* `because`: why no surer conclusion is allowed, where the component's source or the rules for package URLs say so;
 * `sentence`.
 
 `evidences(matches)` is the same for many matches: what they share is worked out once.

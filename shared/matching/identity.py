@@ -79,7 +79,7 @@ class Identity(msgspec.Struct, frozen=True, dict=True):
     """Instead of `name`: the package URL without version, under which the CNA's data may name it."""
 
     because: str = ""
-    """Why the component says that no more may be concluded (`Component.because`)."""
+    """Why no more may be concluded: as the component says (`Component.because`), or the rules for package URLs."""
 
     @property
     def label(self) -> str:
@@ -190,7 +190,9 @@ class _Subject:
         source = self.component.purl or ""
         for each in self.candidates:
             limits = (each.ceiling, each.open_ceiling)
-            yield self._identity(each.name, Origin.PURL, source, version, limits, each.target_sw)
+            found = self._identity(each.name, Origin.PURL, source, version, limits, each.target_sw)
+            told = "; ".join(filter(None, (found.because, each.because)))
+            yield msgspec.structs.replace(found, because=told) if each.because else found
         itself = self._identity(cpe.Name("a"), Origin.PURL, source, version, (POSSIBLE, POSSIBLE))
         package = PackageURL(self.package.type, self.package.namespace, self.package.name)
         yield msgspec.structs.replace(itself, package=package.to_string())

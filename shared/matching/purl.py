@@ -79,6 +79,11 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     open_ceiling: Certainty | None
     """For criteria that name none; None: they are not met."""
 
+    because: str = ""
+    """What else is to be known about it; the evidence repeats it."""
+
+
+_PART = "the package is one of several that the product consists of, and the flaw may be in another one"
 
 _Guess = tuple[str, str, Certainty, Certainty | None]
 """Vendor and product as attribute values, `ceiling`, `open_ceiling`."""
@@ -102,13 +107,15 @@ def is_another_program(purl_type: str, name: cpe.Name) -> bool:
 def candidates(package: PackageURL) -> Iterator[Candidate]:
     """The CPE names by which NVD may know a package, the best first, each once."""
     target_sw = target_software(package.type)
+    suite = {_split(name) for name in _suite(package)}
     seen = set()
     for vendor, product, ceiling, open_ceiling in chain(_listed(package), _rule(package)):
         for pair in _spellings(vendor, product):
             if pair in seen or not all(map(cpe.is_value, pair)):
                 continue
             seen.add(pair)
-            yield Candidate(cpe.Name("a", *pair), target_sw, ceiling, open_ceiling)
+            because = _PART if (vendor, product) in suite else ""
+            yield Candidate(cpe.Name("a", *pair), target_sw, ceiling, open_ceiling, because)
 
 
 def named(name: str) -> Iterator[tuple[str, str]]:

@@ -105,3 +105,25 @@ def test_the_evidence_of_many_is_that_of_each():
 
     assert len(matches) == 6
     assert list(evidences(matches)) == [evidence(each) for each in matches]
+
+
+@pytest.mark.parametrize(
+    ("artifact", "certainty"), [("spring-core", "likely"), ("spring-webmvc", "possible")]
+)
+def test_a_part_of_a_product_tells_that_the_flaw_may_be_in_another_part(artifact, certainty):
+    part = Component(
+        purl=f"pkg:maven/org.springframework/{artifact}@5.0.2.RELEASE", because="read from a list"
+    )
+    told = evidence(matched(part, single("cpe:2.3:a:vmware:spring_framework:*:*:*:*:*:*:*:*")))
+
+    assert told["certainty"] == certainty
+    assert told["because"] == (
+        "read from a list; the package is one of several that the product consists of, and the flaw may be in another one"
+    )
+    assert told["sentence"].endswith(f"{told['because']}.")
+
+
+def test_a_package_that_is_the_product_tells_nothing_of_parts():
+    whole = Component(purl="pkg:maven/xerces/xercesImpl@2.10.0")
+
+    assert "because" not in evidence(matched(whole, single("cpe:2.3:a:apache:xerces2_java:*:*:*:*:*:*:*:*")))
