@@ -10,13 +10,15 @@ The shape and its meaning are the CVE Record Format 5 (`affected`, product, vers
 * a version entry with neither `lessThan` nor `lessThanOrEqual` is that one version; ``0``, ``*`` and words such as
   ``unspecified`` begin at the beginning; an upper bound ``*`` (or one that ends so and has no number) is none, and
   ``5.*`` is below ``6``;
-* `changes` cut the range: from `at` on the status is another one;
+* `changes` cut the range, in the order of versions: from `at` on the status is another one;
 * what no entry covers has the `defaultStatus`, which is unknown when absent;
-* entries of the type ``git`` are commits without an order, and are passed over;
-* many CNAs write the range into the version (``>= 1.0, < 1.2.3``): read as meant.
+* entries of the type ``git`` are commits without an order, and are passed over; so are packages of a distribution, whose
+  product is the distribution: nothing that they say can be compared with an upstream version;
+* many CNAs write the range into the version (``>= 1.0, < 1.2.3``): `shared.matching.written` reads it as meant.
 
-A product is looked up under the `cpes` given, under its vendor and product written as a CPE name, and, when
-`packageName` and `collectionURL` tell the package, under its package URL.
+A product is looked up under the `cpes` given, under its vendor and product written as a CPE name, and under its package
+URL: the `packageURL` given, or what `packageName` and `collectionURL` tell. Every component is compared by itself, since
+the data are about one product and not about what stands beside it.
 """
 
 import re
@@ -25,9 +27,11 @@ from typing import Any
 
 from packageurl import PackageURL
 
-from shared.matching import configurations, cpe
+from shared.matching import configurations, cpe, written
 from shared.matching.configurations import Configuration, Node, Tree
 from shared.matching.criterion import UNREADABLE, Criterion
+from shared.matching.versions import vendor
+from shared.matching.written import Range
 
 # A word in a collection's host or path, and the package URL type that it means.
 _COLLECTIONS = (
@@ -45,20 +49,10 @@ _COLLECTIONS = (
     ("cpan", "cpan"),
 )
 _NO_NAME = frozenset({"", "n/a", "unknown", "unspecified", "-"})
-_FROM_START = frozenset({"", "0", "*", "-", "n/a", "unspecified", "unknown", "all", "any"})
-_OPERATORS = {
-    ">=": "version_start_including",
-    ">": "version_start_excluding",
-    "<=": "version_end_including",
-    "<": "version_end_excluding",
-}
-_WRITTEN = re.compile(r"(<=|>=|<|>|=)\s*v?([0-9][^\s,;<>=]*)")
+_PACKAGED = frozenset({"rpm", "deb", "dpkg", "apk"})
 _COMPANY = re.compile(
     r"[,_ ]+(?:software[_ ]foundation|inc|corp|corporation|ltd|llc|gmbh|ag|foundation|project)\.?\Z"
 )
-
-Range = dict[str, str]
-"""Bounds by the names of Criterion's fields, or one `version`."""
 
 
 def tree_of(configured: Any, affected: Any) -> tuple[Tree, list[Criterion]]:
@@ -100,6 +94,8 @@ def _get(value: Any, field: str) -> Any:
 
 def _text(value: Any, field: str) -> str:
     found = _get(value, field)
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        found = str(found)
     return found.strip() if isinstance(found, str) else ""
 
 
@@ -120,7 +116,7 @@ class _Reader:
         children = [
             self._any(names, [each for status, each in found if status == "affected"]) for found in ranges
         ]
-        if _text(value, "defaultStatus") == "affected":
+        if _text(value, "defaultStatus").lower() == "affected":
             other = [each for found in ranges for status, each in found if status == "unaffected"]
             default = self._any(names, [{}])
             except_for = self._any(names, other, negate=True)
@@ -145,6 +141,8 @@ def _criterion(name: str, bounds: Range) -> Criterion:
 
 
 def _names(value: Any) -> Iterator[str]:
+    if _is_packaged(value):
+        return
     for text in _entries(_get(value, "cpes")):
         try:
             name = cpe.parse(str(text))
@@ -157,9 +155,26 @@ def _names(value: Any) -> Iterator[str]:
             for title in dict.fromkeys((product, product.removeprefix(owner + " "))):
                 if cpe.is_value(cpe.quote(owner)) and cpe.is_value(cpe.quote(title)):
                     yield str(cpe.Name("a", cpe.quote(owner), cpe.quote(title)))
-    package = _package(_text(value, "collectionURL").lower(), _text(value, "packageName"))
-    if package:
-        yield package
+    for package in (
+        _without_version(_text(value, "packageURL")),
+        _package(_text(value, "collectionURL").lower(), _text(value, "packageName")),
+    ):
+        if package:
+            yield package
+
+
+def _is_packaged(value: Any) -> bool:
+    """Whether it is a package within a distribution: the product is then the distribution, and the versions are not its."""
+    kinds = {_text(entry, "versionType").lower() for entry in _entries(_get(value, "versions"))}
+    return not kinds.isdisjoint(_PACKAGED) or "access.redhat.com" in _text(value, "collectionURL").lower()
+
+
+def _without_version(text: str) -> str:
+    try:
+        package = PackageURL.from_string(text)
+    except ValueError:
+        return ""
+    return PackageURL(package.type, package.namespace, package.name).to_string()
 
 
 def _package(collection: str, name: str) -> str:
@@ -177,27 +192,13 @@ def _ranges(entry: Any) -> Iterator[tuple[str, Range]]:
     """A version entry as ranges with their status."""
     if _text(entry, "versionType").lower() == "git":
         return
-    version, status = _text(entry, "version"), _text(entry, "status") or "affected"
-    written = _written(version)
-    if written is not None:
-        yield status, written
-        return
+    version, status = _text(entry, "version"), _text(entry, "status").lower() or "affected"
     end = _end(entry)
-    changes = list(_changes(_entries(_get(entry, "changes"))))
+    changes = sorted(_changes(_entries(_get(entry, "changes"))), key=_by_version)
     if end is None and not changes:
-        yield status, {} if version.lower() in _FROM_START else {"version": version}
+        yield from ((status, each) for each in written.ranges(version))
         return
     yield from _segments(version, status, changes, end or {})
-
-
-def _written(version: str) -> Range | None:
-    """``>= 1.0, < 1.2.3`` as the range that it means; None when the text is just a version."""
-    found = _WRITTEN.findall(version)
-    if not found or re.sub(r"[\s,;]|and", "", _WRITTEN.sub("", version)):
-        return None
-    if any(operator == "=" for operator, _ in found):
-        return {"version": found[0][1]} if len(found) == 1 else None
-    return {_OPERATORS[operator]: bound for operator, bound in found}
 
 
 def _end(entry: Any) -> Range | None:
@@ -208,23 +209,29 @@ def _end(entry: Any) -> Range | None:
             continue
         if not text.endswith("*"):
             return {bound: text}
-        numbers = re.fullmatch(r"((?:\d{1,9}\.)*)(\d{1,9})\.?\*", text)
-        return {"version_end_excluding": f"{numbers[1]}{int(numbers[2]) + 1}"} if numbers else {}
+        limit = written.below(text)
+        return {} if limit is None else {"version_end_excluding": limit}
     return None
 
 
 def _changes(entries: Iterable[Any]) -> Iterator[tuple[str, str]]:
     for entry in entries:
-        at, status = _text(entry, "at"), _text(entry, "status")
+        at, status = _text(entry, "at"), _text(entry, "status").lower()
         if at and status:
             yield at, status
+
+
+def _by_version(change: tuple[str, str]) -> tuple[Any, ...]:
+    """Its place among the changes of a range; what has no order stays in front."""
+    key = vendor.key(change[0])
+    return () if key is None else key
 
 
 def _segments(
     version: str, status: str, changes: list[tuple[str, str]], end: Range
 ) -> Iterator[tuple[str, Range]]:
     """The range cut at its changes, each part with the status that holds in it."""
-    start = {} if version.lower() in _FROM_START else {"version_start_including": version}
+    start = {} if written.is_start(version) else {"version_start_including": version}
     for at, following in changes:
         yield status, {**start, "version_end_excluding": at}
         start, status = {"version_start_including": at}, following

@@ -282,6 +282,11 @@ def spell(path: Path, *, cna: bool = False) -> str:
     return f"configurations[{path[0]}].nodes[{path[1]}]{children}.cpeMatch[{path[-1]}]"
 
 
+def is_exception(path: Path) -> bool:
+    """Whether an operand of the CNA's data is what its `defaultStatus` does not hold for; see `shared.matching.affected`."""
+    return len(path) > 4 and path[3] == 1
+
+
 Truth = Callable[[Operand], int]
 """What is known of an operand: FALSE, UNKNOWN or TRUE."""
 

@@ -1,6 +1,6 @@
 """Why a component is affected by a vulnerability, or why not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -71,7 +71,10 @@ def explain(
         if found.component == component_index:
             shown = evidence(found)
             return Explanation(matches=True, reason=None, sentence=shown["sentence"], evidence=shown)
-    if any(hit.component == component_index for met in hits.met.values() for hit in met):
+    own = {number for number, met in hits.met.items() if any(hit.component == component_index for hit in met)}
+    if own and any(each.cna for each in tree):
+        return _excepted(component, criteria, tree, own)
+    if own:
         return _platform_not_met(component, component_index, inventory, criteria, tree)
     misses = sorted(_misses(inventory.identities[component_index], criteria, tree), key=_closeness)
     if not misses:
@@ -180,6 +183,22 @@ def _readable(product_key: str) -> str:
 def _listed(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _excepted(
+    component: Component, criteria: Mapping[int, Criterion], tree: Tree, own: Set[int]
+) -> Explanation:
+    """The CNA calls every version affected by default, and the component's is among those that it excepts."""
+    excepted = next(
+        criteria[operand]
+        for path, operand in configurations.operands(tree)
+        if isinstance(operand, int) and operand in own and configurations.is_exception(path)
+    )
+    return _no(
+        Reason.VERSION_OUTSIDE,
+        f"{component.name} {component.version} is not affected: the CNA's data names every version of it but those that "
+        f"are {excepted.criteria}{describe_range(excepted)}.",
+    )
 
 
 def _platform_not_met(

@@ -119,17 +119,61 @@ def _by_any(number: int, tree: bytes, criteria: Iterable[int], hits: Hits) -> It
 def _by_evaluation(number: int, tree: Tree, met: Sequence[int], hits: Hits, truth: Truth) -> Iterable[Match]:
     best: dict[int, Match] = {}
     for index, configuration in enumerate(tree if met else ()):
-        reasons = _reasons(met, truth, configuration, index)
-        open_question = any(reason.value == UNKNOWN for reason in reasons)
-        platforms = _unknown(configuration, truth) if open_question else ()
-        for reason in reasons:
-            unknown = platforms if reason.value == UNKNOWN else ()
-            is_sure = reason.value == TRUE and not configuration.cna
-            for hit in hits.met[reason.criterion]:
-                sure = hit.certainty if is_sure else _limited(hit, cna=configuration.cna)
-                place = hit.component, number, sure, reason.criterion, hit, reason.path
-                _keep(best, Match(*place, unknown, configuration.cna))
+        found = (
+            _by_the_cna(number, configuration, index, met, hits)
+            if configuration.cna
+            else _by_the_nvd(number, configuration, index, met, hits, truth)
+        )
+        for each in found:
+            _keep(best, each)
     return best.values()
+
+
+def _by_the_nvd(
+    number: int, configuration: Configuration, index: int, met: Sequence[int], hits: Hits, truth: Truth
+) -> Iterator[Match]:
+    reasons = _reasons(met, truth, configuration, index)
+    open_question = any(reason.value == UNKNOWN for reason in reasons)
+    platforms = _unknown(configuration, truth) if open_question else ()
+    for reason in reasons:
+        is_sure = reason.value == TRUE
+        for hit in hits.met[reason.criterion]:
+            sure = hit.certainty if is_sure else weakest(hit.certainty, Certainty.CONDITIONAL)
+            place = hit.component, number, sure, reason.criterion, hit, reason.path
+            yield Match(*place, () if is_sure else platforms)
+
+
+def _by_the_cna(
+    number: int, configuration: Configuration, index: int, met: Sequence[int], hits: Hits
+) -> Iterator[Match]:
+    """Each component by itself: that another version of it stands beside it says nothing about its own."""
+    through: dict[int, dict[int, Hit]] = {}
+    for criterion in met:
+        for hit in hits.met[criterion]:
+            through.setdefault(hit.component, {}).setdefault(criterion, hit)
+    for component, own in through.items():
+        for reason in _reasons(list(own), _truth_of(component, own, hits), configuration, index):
+            place = (
+                component,
+                number,
+                Certainty.POSSIBLE,
+                reason.criterion,
+                own[reason.criterion],
+                reason.path,
+            )
+            yield Match(*place, cna=True)
+
+
+def _truth_of(component: int, met: Mapping[int, Hit], hits: Hits) -> Truth:
+    """FALSE, UNKNOWN or TRUE for a criterion, as far as one component is concerned."""
+
+    def truth(operand: Operand) -> int:
+        if operand in met:
+            return TRUE
+        undecided = hits.undecided.get(operand, ()) if isinstance(operand, int) else ()
+        return UNKNOWN if any(index == component for index, _ in undecided) else FALSE
+
+    return truth
 
 
 def _keep(best: dict[int, Match], found: Match) -> None:
@@ -137,11 +181,6 @@ def _keep(best: dict[int, Match], found: Match) -> None:
     known = best.get(found.component)
     if known is None or _is_better(found, known):
         best[found.component] = found
-
-
-def _limited(hit: Hit, *, cna: bool) -> Certainty:
-    """How sure a match is on a condition, or by the CNA's own data."""
-    return Certainty.POSSIBLE if cna else weakest(hit.certainty, Certainty.CONDITIONAL)
 
 
 def _is_better(found: Match, known: Match) -> bool:

@@ -8,7 +8,9 @@ from shared.matching.certainty import Certainty
 from shared.matching.component import Component
 from shared.matching.criterion import Criterion
 from shared.matching.evidence import evidence
+from shared.matching.explain import explain
 from shared.matching.match import Candidate, match
+from shared.matching.reason import Reason
 
 NODES = [{"nodes": [{"cpeMatch": [{"vulnerable": True, "criteria": "cpe:2.3:a:acme:tool:*:*:*:*:*:*:*:*"}]}]}]
 
@@ -65,6 +67,40 @@ SHAPES = [
     (record(one("2.0", "unaffected", lessThan="*"), defaultStatus="affected"), ["1.9"], ["2.0", "3.0"]),
     (record(defaultStatus="affected"), ["1.0"], []),
     (record(defaultStatus="unaffected"), [], ["1.0"]),
+    (record(one("2.0", "unaffected"), defaultStatus="affected"), ["1.9", "2.1"], ["2.0"]),
+    (record(one("1.0", "UNAFFECTED", lessThan="2.0"), defaultStatus="Affected"), ["0.9", "2.0"], ["1.5"]),
+    (record({"version": 1, "lessThan": 2}), ["1.0", "1.9"], ["0.9", "2.0"]),
+    (
+        record(
+            one(
+                "1.0",
+                lessThan="4.0",
+                changes=[{"at": "3.0", "status": "affected"}, {"at": "2.0", "status": "unaffected"}],
+            )
+        ),
+        ["1.0", "3.0"],
+        ["2.0", "4.0"],
+    ),
+    # As the CNA of the Linux kernel writes it.
+    (
+        record(
+            one("5.4"),
+            one("0", "unaffected", lessThan="5.4", versionType="semver"),
+            one("5.10.7", "unaffected", lessThanOrEqual="5.10.*", versionType="semver"),
+            one("5.11", "unaffected", lessThanOrEqual="*", versionType="original_commit_for_fix"),
+            defaultStatus="affected",
+        ),
+        ["5.4", "5.9", "5.10.6"],
+        ["5.3", "5.10.7", "5.10.99", "5.11", "6.0"],
+    ),
+    # A package of a distribution says nothing about the distribution's version, nor about upstream's.
+    (
+        record(
+            one("1:1.1.1k-12.el8", "unaffected", lessThan="*", versionType="rpm"), defaultStatus="affected"
+        ),
+        [],
+        ["0.9", "8"],
+    ),
     (record(one("4f6d8a1", lessThan="9c1e2b3", versionType="git")), [], ["1.0", "4f6d8a1"]),
 ]
 
@@ -96,6 +132,41 @@ def test_a_package_is_found_by_its_package_url(collection, name, purl):
     assert match_found.certainty is Certainty.POSSIBLE
     assert match_found.hit.identity.package == purl.partition("@1")[0].partition("@v")[0]
     assert found("", affected, Component("x", purl=purl.replace("1.5", "2.5"))) == []
+
+
+def test_a_package_url_given_by_the_cna_is_used():
+    affected = record(LESS, vendor="n/a", packageURL="pkg:npm/%40acme/tool@1")
+
+    assert len(found("", affected, Component("x", purl="pkg:npm/%40acme/tool@1.5"))) == 1
+    assert found("", affected, Component("x", purl="pkg:npm/tool@1.5")) == []
+
+
+def test_versions_of_one_product_beside_each_other_are_told_apart():
+    """Unless each is looked at alone, the one that is excepted would clear the others."""
+    affected = record(one("2.0", "unaffected", lessThan="*"), defaultStatus="affected")
+    tree, criteria = from_record(affected)
+    tools = [
+        Component("tool", cpes=(f"cpe:2.3:a:acme:tool:{version}:*:*:*:*:*:*:*",))
+        for version in ("1.0", "2.0", "1.9")
+    ]
+
+    matches = match(tools, dict(enumerate(criteria)), [Candidate(1, tree)])
+
+    assert sorted(each.component for each in matches) == [0, 2]
+
+
+def test_what_the_cna_excepts_is_told():
+    affected = record(one("2.0", "unaffected", lessThan="*"), defaultStatus="affected")
+    tree, criteria = from_record(affected)
+    tool = Component("tool", "2.1", cpes=("cpe:2.3:a:acme:tool:2.1:*:*:*:*:*:*:*",))
+
+    told = explain([tool], 0, dict(enumerate(criteria)), tree)
+
+    assert told.reason is Reason.VERSION_OUTSIDE
+    assert told.sentence == (
+        "tool 2.1 is not affected: the CNA's data names every version of it but those that are "
+        "cpe:2.3:a:acme:tool:*:*:*:*:*:*:*:* from 2.0."
+    )
 
 
 def test_a_cpe_given_by_the_cna_is_used():

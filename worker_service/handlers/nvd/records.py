@@ -23,7 +23,7 @@ from worker_service.clients.nvd_text import moment
 from worker_service.handlers.nvd import shape
 from worker_service.handlers.nvd.shape import Assessment, Cve, Text, Weakness, name
 
-CONVERSION = b"1"
+CONVERSION = b"2"
 """Raise it when the rows made from a record change: unchanged records are then converted again."""
 
 REJECTED = "Rejected"
