@@ -93,4 +93,6 @@ def explain_match(body: dict[str, Any]) -> dict[str, Any]:
     Whether a component is affected by a vulnerability, and why, or why not and what came closest.
     """
     with database.reading(sessions()) as session:
-        return vulnerabilities.explain(session, body["component"], body["cve_id"], body["components"])
+        return vulnerabilities.explain(
+            session, body["component"], body["cve_id"], body["components"], body["asset_id"]
+        )

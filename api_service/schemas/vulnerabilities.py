@@ -292,6 +292,13 @@ class ExplainInput(Input):
             "example": [],
         },
     )
+    asset_id = fields.UUID(
+        load_default=None,
+        metadata={
+            "description": "The asset that it is part of: the rest of its inventory is looked at as well, and a decision "
+            "about the finding is the reason `suppressed`.",
+        },
+    )
 
 
 class NearMissSchema(Output):

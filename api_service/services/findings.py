@@ -64,6 +64,26 @@ def count_open(session: Session) -> dict[Severity, int]:
     return {severity: counted.get(severity, 0) for severity in Severity}
 
 
+def suppressed(session: Session, asset_id: uuid.UUID, key: str, cve_id: str) -> str | None:
+    """The decision, in words, because of which a component's finding counts as no finding; None when there is none."""
+    this = (Finding.asset_id == asset_id, Finding.component_key == key, Finding.cve_id == cve_id)
+    finding = session.scalar(sa.select(Finding).where(*this))
+    if finding is None or finding.triage not in _SUPPRESSING:
+        return None
+    until = finding.risk_accepted_until
+    if until is not None and until < database.now(session).date():
+        return None
+    told = _SUPPRESSING[finding.triage] + (f" until {until}" if until else "")
+    return f"{told} ({finding.justification})" if finding.justification else told
+
+
+_SUPPRESSING = {
+    Triage.NOT_AFFECTED: "not affecting the asset",
+    Triage.FALSE_POSITIVE: "a false positive",
+    Triage.RISK_ACCEPTED: "an accepted risk",
+}
+
+
 def _conditions(filters: Filters) -> list[search.Condition]:
     conditions = search.conjunction(
         (Finding.asset_id, filters.asset_id),

@@ -2,19 +2,24 @@
 
 import datetime as dt
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer, selectinload
 
 from api_service.paging import Page, PageRequest, fetch
-from api_service.services import records, search
-from shared import mirror
+from api_service.services import findings, records, search
+from shared import inventory, mirror
 from shared.errors import NotFound
+from shared.lifecycle.finding import component_key
 from shared.matching import cpe
 from shared.matching.component import Component
+from shared.matching.reason import Reason
+from shared.models.asset import Asset, InventorySource
 from shared.models.base import Document
 from shared.models.enrichment import EpssScore, KnownExploited, is_known_exploited, known_exploited
 from shared.models.finding import Severity
@@ -141,11 +146,26 @@ def match(session: Session, components: Sequence[Mapping[str, Any]]) -> mirror.M
 
 
 def explain(
-    session: Session, component: Mapping[str, Any], cve_id: str, others: Iterable[Mapping[str, Any]] = ()
+    session: Session,
+    component: Mapping[str, Any],
+    cve_id: str,
+    others: Iterable[Mapping[str, Any]] = (),
+    asset_id: uuid.UUID | None = None,
 ) -> Document:
-    """Why a component, among others of its asset, is affected by a vulnerability, or why not. Raises NotFound."""
+    """Why a component, among others of its asset, is affected by a vulnerability, or why not. Raises NotFound.
+
+    With an asset, what its inventory holds stands beside the component, and what was decided about its finding counts.
+    """
     cve_id = cve_id.upper()
-    found = mirror.explain(session, _components([component, *others]), 0, cve_id)
+    components = _components([component, *others])
+    decided = None
+    if asset_id is not None:
+        components += _beside(session, asset_id)
+        decided = findings.suppressed(session, asset_id, component_key(components[0]), cve_id)
+    found = mirror.explain(session, components, 0, cve_id)
+    if found.matches and decided is not None:
+        told = f"Suppressed: somebody decided that the finding is {decided}. Otherwise: {found.sentence}"
+        found = msgspec.structs.replace(found, matches=False, reason=Reason.SUPPRESSED, sentence=told)
     return {
         "cve_id": cve_id,
         "matches": found.matches,
@@ -155,6 +175,13 @@ def explain(
         "near_misses": found.near_misses,
         "snapshot": mirror.snapshot(session),
     }
+
+
+def _beside(session: Session, asset_id: uuid.UUID) -> list[Component]:
+    """What an asset consists of, apart from the hosts of a network. Raises NotFound."""
+    if session.get(Asset, asset_id) is None:
+        raise NotFound("There is no such asset.")
+    return [each for each in inventory.load(session, asset_id, InventorySource) if not each.host]
 
 
 def _components(read: Iterable[Mapping[str, Any]]) -> list[Component]:

@@ -1,7 +1,15 @@
 """The mirror's vulnerabilities, dry runs of the matching and explanations over HTTP."""
 
+import datetime as dt
+import uuid
+
 import pytest
 
+from api_service.schemas.base import EXAMPLE_ID
+from shared import database
+from shared.lifecycle.finding import component_key
+from shared.matching.component import Component
+from shared.models.finding import Finding
 from tests.builders import enrich
 
 VULNERABILITIES = "/vulnerabilities"
@@ -165,6 +173,38 @@ class TestMatch:
         assert list(answer.json["errors"]) == [place]
 
 
+@pytest.fixture
+def asset_id(analyst):
+    made = analyst.post("/assets", {"name": "web shop", "kind": "application"}).json["id"]
+    assert (
+        analyst.put(f"/assets/{made}/inventory", json={"components": [openssl("1.0.1f")]}).status_code == 200
+    )
+    return made
+
+
+def add_finding(sessions, asset_id, **decided):
+    """Of the OpenSSL that the asset holds."""
+    key = component_key(Component(cpes=(openssl("1.0.1f")["cpe"],)))
+    now = dt.datetime.now(dt.UTC)
+    with database.transaction(sessions) as session:
+        session.add(
+            Finding(
+                asset_id=uuid.UUID(asset_id),
+                component_key=key,
+                cve_id="CVE-2014-0160",
+                component_name="openssl",
+                certainty="confirmed",
+                severity="high",
+                kev=False,
+                evidence=[],
+                snapshot=1,
+                first_seen_at=now,
+                last_seen_at=now,
+                **decided,
+            )
+        )
+
+
 @pytest.mark.usefixtures("sample")
 class TestExplain:
     def explain(self, caller, component, cve_id="CVE-2014-0160", **more):
@@ -192,6 +232,48 @@ class TestExplain:
         others = [openssl("1.0.1f")] * 3
         told = self.explain(viewer, openssl("1.0.1g"), components=others).json
         assert told["matches"] is False
+
+    def test_the_inventory_of_its_asset_counts(self, analyst, asset_id):
+        told = self.explain(analyst, openssl("1.0.1f"), asset_id=asset_id).json
+        assert told["matches"] is True
+        assert self.explain(analyst, openssl("1"), asset_id=EXAMPLE_ID).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("decided", "words"),
+        [
+            (
+                {"triage": "false_positive", "justification": "a patched build"},
+                "a false positive (a patched build)",
+            ),
+            ({"triage": "not_affected", "justification": "no TLS"}, "not affecting the asset (no TLS)"),
+            (
+                {"triage": "risk_accepted", "risk_accepted_until": dt.date(2999, 1, 1)},
+                "risk until 2999-01-01",
+            ),
+        ],
+    )
+    def test_a_decision_suppresses_and_says_what_would_be_without(
+        self, analyst, sessions, asset_id, decided, words
+    ):
+        add_finding(sessions, asset_id, **decided)
+        told = self.explain(analyst, openssl("1.0.1f"), asset_id=asset_id).json
+        assert (told["matches"], told["reason"]) == (False, "suppressed")
+        assert words in told["sentence"]
+        assert told["evidence"]["sentence"] in told["sentence"]
+        assert self.explain(analyst, openssl("1.0.1f")).json["matches"] is True
+
+    @pytest.mark.parametrize(
+        "decided",
+        [
+            {"triage": "exploitable"},
+            {"triage": "risk_accepted", "risk_accepted_until": dt.date(2020, 1, 1)},
+        ],
+    )
+    def test_other_decisions_and_those_that_are_over_suppress_nothing(
+        self, analyst, sessions, asset_id, decided
+    ):
+        add_finding(sessions, asset_id, **decided)
+        assert self.explain(analyst, openssl("1.0.1f"), asset_id=asset_id).json["matches"] is True
 
     def test_a_vulnerability_that_is_not_there_is_404(self, viewer):
         assert self.explain(viewer, openssl("1"), "CVE-1999-0001").status_code == 404

@@ -109,6 +109,38 @@ def test_a_range_that_is_taken_back_retracts(sessions, watched, follow):
     assert open_cves(sessions) == []
 
 
+def test_the_nvds_analysis_makes_the_same_finding_surer(sessions, watched, follow):
+    """What the CNA's own data made possible is not a second finding when the NVD confirms it."""
+    watched()
+    data = {
+        "vendor": "openssl",
+        "product": "openssl",
+        "versions": [{"version": "1.0.1", "lessThan": "1.0.1g"}],
+    }
+    only_the_cna = [{"source": "cna@example.org", "affectedData": [data]}]
+    fill(sessions, cve("CVE-2026-0001", affected=only_the_cna, vulnStatus="Received"))
+    follow()
+    (before,) = findings(sessions)
+    analysed = openssl(1, affected=only_the_cna, lastModified="2026-02-01T00:00:00.000")
+    fill(sessions, analysed)
+    follow()
+    (after,) = findings(sessions)
+    assert (before.certainty, before.evidence[0]["path"]) == (
+        "possible",
+        "affected[0].affectedData[0].versions[0]",
+    )
+    assert (after.certainty, after.evidence[0]["path"]) == (
+        "confirmed",
+        "configurations[0].nodes[0].cpeMatch[0]",
+    )
+    assert (after.id, after.status, after.first_seen_at) == (before.id, before.status, before.first_seen_at)
+
+
+def findings(sessions):
+    with database.reading(sessions) as session:
+        return session.scalars(sa.select(Finding)).all()
+
+
 def test_many_batches_are_one_piece_of_news(sessions, watched, follow):
     scan_id = watched()
     for number in range(1, 6):
