@@ -2,8 +2,10 @@
 
 import os
 import platform
+import re
 import resource
 import sqlite3
+import sys
 import time
 import uuid
 import warnings
@@ -103,8 +105,19 @@ def spend(work: Callable[[], Any]) -> Spent:
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Spent(result, wall, cpu, peak, (before, loop_seconds()))
+    return Spent(result, wall, cpu, peak_mib(), (before, loop_seconds()))
+
+
+def peak_mib() -> float:
+    """The most memory that was resident since this process began its program.
+
+    On Linux `ru_maxrss` would begin with what the process had that started it: a small worker of a large benchmark.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (high,) = re.findall(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        return int(high) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 class Held:
