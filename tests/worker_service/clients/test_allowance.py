@@ -51,7 +51,7 @@ def test_workers_share_one_allowance(client: redis.Redis):
 def test_two_names_are_two_allowances(client: redis.Redis):
     started = time.monotonic()
     for name in ("one", "other"):
-        take([Allowance(Limit(5), client, name, time.sleep)], 5)
+        take([Allowance(Limit(5), client, name, time.sleep, alone=True)], 5)
     assert time.monotonic() - started < 5
 
 
@@ -68,7 +68,41 @@ def test_what_was_taken_through_redis_counts_when_it_goes_away(client: redis.Red
     assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_one_worker_keeps_to_it_though_redis_forgets(client: redis.Redis, alone: bool):
+    allowance = Allowance(LIMIT, client, "nvd", time.sleep, alone=alone)
+    moments = []
+    for _ in range(6):
+        moments += take([allowance], 3)
+        client.flushdb()
+    assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests
+
+
+def test_workers_keep_to_it_though_redis_forgets(client: redis.Redis):
+    ended = threading.Event()
+
+    def wipe() -> None:
+        while not ended.wait(0.17):
+            client.flushdb()
+
+    wiping = threading.Thread(target=wipe)
+    wiping.start()
+    time.sleep(0.4)
+    threading.Timer(1.5, ended.set).start()  # a Redis that forgets for ever lets nobody through
+    moments = take([Allowance(LIMIT, client, "nvd", time.sleep) for _ in range(4)], 3)
+    wiping.join()
+    assert len(moments) == 12
+    assert most_in_window(moments, LIMIT.seconds) <= LIMIT.requests
+
+
+def test_an_empty_redis_makes_nobody_wait_who_is_known_to_be_alone(client: redis.Redis):
+    pauses: list[float] = []
+    Allowance(Limit(5), client, "nvd", pauses.append, alone=True).wait()
+    assert pauses == []
+
+
 def test_the_keys_in_redis_end_by_themselves(client: redis.Redis):
-    Allowance(LIMIT, client, "nvd", time.sleep).wait()
-    (key,) = client.keys("*")
-    assert 0 < client.pttl(key) <= 320
+    Allowance(LIMIT, client, "nvd", time.sleep, alone=True).wait()
+    window, kept = sorted(client.keys("*"))
+    assert 0 < client.pttl(window) <= 320
+    assert 0 < client.pttl(kept) <= 24 * 3600 * 1000

@@ -1,5 +1,6 @@
 """What the steps of one mirroring task share: its work, its sources, its row in `sync`."""
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 FIRST_YEAR = 2002
 """Of the NVD's oldest feed, which holds the years before as well."""
 REDIS_SECONDS = 0.5
+LATELY = dt.timedelta(minutes=2)
+"""Longer than any rolling window of the sources."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Run:
 def open_run(work: "Work", kind: SyncKind, tuning: Tuning) -> Run:
     """Begin, or go on with what an earlier attempt began."""
     troubles = Troubles()
-    api, feeds = _api(work, troubles, tuning), _feeds(work, troubles, tuning)
+    api, feeds = _api(work, troubles, tuning, alone=_alone(work)), _feeds(work, troubles, tuning)
     source = ", ".join(each.url for each in (api, feeds) if each is not None)
     with work.transaction() as session:
         sync_id = begin_sync(session, work.task_id, kind, source or "nowhere")
@@ -89,7 +92,16 @@ def begin_sync(session: Session, task_id: uuid.UUID, kind: SyncKind, source: str
     return sync.id
 
 
-def _api(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdApi | None:
+def _alone(work: "Work") -> bool:
+    """No sync was under way lately: none that may have used the allowance, nor one that was lost and goes on here."""
+    with work.reading() as session:
+        lately = database.now(session) - LATELY
+        asking = sa.or_(Sync.finished_at.is_(None), Sync.finished_at > lately)
+        others = sa.select(Sync.id).where(Sync.kind != SyncKind.FEED, asking)
+        return not session.scalar(sa.select(sa.exists(others)))
+
+
+def _api(work: "Work", troubles: Troubles, tuning: Tuning, *, alone: bool) -> NvdApi | None:
     settings = work.settings
     if settings.nvd_api_url == OFF:
         return None
@@ -97,7 +109,7 @@ def _api(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdApi | None:
     caller = _caller("the NVD API", work, troubles, tuning)
     limit = tuning.limit or (WITH_KEY if key else WITHOUT_KEY)
     client = doorbell.connect(settings.redis_url, REDIS_SECONDS)
-    allowance = Allowance(limit, client, f"nvd:{settings.nvd_api_url}", caller.pause)
+    allowance = Allowance(limit, client, f"nvd:{settings.nvd_api_url}", caller.pause, alone)
     return NvdApi(settings.nvd_api_url, caller, allowance, key, tuning.page_size)
 
 
