@@ -49,17 +49,21 @@ def list_vulnerabilities(
     session: Session, filters: Filters, page: PageRequest, *, likeliest_first: bool = False
 ) -> Page[Vulnerability]:
     """Vulnerabilities, the latest published first, or those first that are the likeliest to be exploited."""
-    statement = sa.select(Vulnerability).where(*_conditions(filters))
-    statement = statement.options(
+    statement = sa.select(Vulnerability.id).where(*_conditions(filters))
+    if likeliest_first:
+        statement = statement.outerjoin(EpssScore, EpssScore.vulnerability_id == Vulnerability.id)
+        statement = statement.order_by(sa.func.coalesce(EpssScore.score, -1.0).desc())
+    # Keys first: whole rows would be carried through the sorting of a list that is the mirror.
+    ids = fetch(session, statement.order_by(Vulnerability.published.desc(), Vulnerability.id.desc()), page)
+    rows = sa.select(Vulnerability).where(Vulnerability.id.in_(ids.items))
+    rows = rows.options(
         defer(Vulnerability.tree),
         defer(Vulnerability.digest),
         selectinload(Vulnerability.epss),
         selectinload(Vulnerability.listed),
     )
-    if likeliest_first:
-        statement = statement.outerjoin(EpssScore, EpssScore.vulnerability_id == Vulnerability.id)
-        statement = statement.order_by(sa.func.coalesce(EpssScore.score, -1.0).desc())
-    return fetch(session, statement.order_by(Vulnerability.published.desc(), Vulnerability.id.desc()), page)
+    by_id = {row.id: row for row in session.scalars(rows)}
+    return ids.map(by_id.__getitem__)
 
 
 def _conditions(filters: Filters) -> list[search.Condition]:
