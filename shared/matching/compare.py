@@ -262,7 +262,7 @@ class PreparedCriterion:
         if version != cpe.ANY and not identity.version:
             return Reason.VERSION_UNKNOWN
         if version != cpe.ANY and not self._is_named(name, identity):
-            return Reason.VERSION_OUTSIDE
+            return Reason.VERSION_OUTSIDE if self._has_a_place(identity) else Reason.VERSION_UNDECIDED
         if not self._bounds:
             return None
         return self._within(identity) if identity.version else Reason.VERSION_UNKNOWN
@@ -283,6 +283,11 @@ class PreparedCriterion:
             cpe.compare(name.version, own.version) in _COVERS
             and cpe.compare(name.update, own.update) in _COVERS
         )
+
+    def _has_a_place(self, identity: Identity) -> bool:
+        """Whether any order knows the identity's version; what is called ``latest`` may well be the one that is named."""
+        schemes = (identity.scheme, versions.VENDOR)
+        return any(self._shared.keys_of(each)[identity.version] is not None for each in schemes)
 
     def _within(self, identity: Identity) -> Reason | None:
         for bound in self._bounds:

@@ -15,8 +15,9 @@ A version is read as runs of digits and runs of letters; everything else only se
 * the CPE attribute ``update`` is read as if written behind the version: ``7.2`` with ``p2`` is ``7.2p2``.
 
 Two versions are equal exactly when their normal forms (`normal`) are the same text. Undecided, not ordered,
-is what has no number in it (``latest``), a commit hash, and two versions that begin with different words
-(``fw12`` and ``r3``): numbers of different sequences.
+is what has no number in it (``latest``), a commit hash, a range where a version should stand (``^1.2``,
+``[1.0,2.0]``, ``>=1.0``), and two versions that begin with different words (``fw12`` and ``r3``): numbers of
+different sequences.
 """
 
 import re
@@ -62,6 +63,7 @@ _NORMAL = re.compile(r"(?:0|[1-9]\d{0,6})(?:\.(?:0|[1-9]\d{0,17})){0,9}(?<!\.0)"
 _PREFIX = re.compile(r"\A[^a-z0-9~]*(?:(?:v|ver|version)[^a-z0-9~]*(?=\d))?")
 _DATE = re.compile(r"\A0*((?:19[89]|20\d)\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _RUN = re.compile(r"(\d+)|([a-z]+)|(~)")
+_RANGE = re.compile(r"[\^~<>!\[]|\([^)]*,|.*\|\|")
 _HASH = re.compile(r"(?=.*[a-f].*\d.*[a-f]|.*\d.*[a-f].*\d)[0-9a-f]{7,64}")
 
 Run = tuple[int, int, str]
@@ -90,13 +92,15 @@ def normal(version: str) -> str:
     text = version.strip().lower()
     if _DOTTED.fullmatch(text):
         return _normal_dotted(text)
+    if _RANGE.match(text):
+        return text
     return _write(_runs(text)) or text
 
 
 def bases(version: str) -> tuple[str, ...]:
     """The normal forms of the versions that this one is an update of: ``7.2p2`` is an update of ``7.2``."""
     text = version.strip().lower()
-    if _DOTTED.fullmatch(text):
+    if _DOTTED.fullmatch(text) or _RANGE.match(text):
         return ()
     runs = _runs(text)
     cut = runs[:-1] if runs and runs[-1][0] == 3 else runs
@@ -114,7 +118,7 @@ def key(version: str) -> Key | None:
             numbers.pop()
         return Key("", (*[(3, number, "") for number in numbers], _END))
     runs = _runs(text)
-    if not any(kind == 3 for kind, _, _ in runs) or _HASH.fullmatch(text):
+    if not any(kind == 3 for kind, _, _ in runs) or _HASH.fullmatch(text) or _RANGE.match(text):
         return None
     return Key(runs[0][2], (*runs, _END))
 

@@ -160,5 +160,6 @@ def test_criteria_are_sorted_into_met_undecided_and_not_named():
     assert {number: [hit.component for hit in met] for number, met in hits.met.items()} == {1: [0], 4: [0]}
     assert hits.undecided[1] == [(1, Reason.VERSION_UNDECIDED)]
     assert hits.undecided[2] == [(1, Reason.VERSION_UNDECIDED)]
-    assert set(hits.undecided) == {1, 2, 5}
+    assert hits.undecided[4] == [(1, Reason.VERSION_UNDECIDED)]
+    assert set(hits.undecided) == {1, 2, 4, 5}
     assert hits.unnamed == {3}

@@ -60,6 +60,18 @@ REASONS = [
         "no order decides deadbeef1234 ? 1.0.1",
     ),
     (
+        [openssl("latest")],
+        single("cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*"),
+        Reason.VERSION_UNDECIDED,
+        "no order decides latest against 1.0.1f",
+    ),
+    (
+        [Component("lodash", purl="pkg:npm/lodash@%5E4.17.4")],
+        single("cpe:2.3:a:lodash:lodash:4.17.4:*:*:*:*:node.js:*:*"),
+        Reason.VERSION_UNDECIDED,
+        "no order decides ^4.17.4 against 4.17.4",
+    ),
+    (
         [openssl("1.0")],
         single("cpe:2.3:a:openssl:openssl:-:*:*:*:*:*:*:*"),
         Reason.VERSION_NOT_NAMED,
