@@ -23,7 +23,7 @@ from shared.matching.versions import Scheme, vendor
 CONFIRMED, LIKELY, POSSIBLE = Certainty.CONFIRMED, Certainty.LIKELY, Certainty.POSSIBLE
 
 
-RULES = 1
+RULES = 2
 """The number of the rules below: it grows whenever some component gets another product key than before, since assets are
 filed under the keys of their components."""
 
@@ -205,8 +205,7 @@ class _Subject:
         text, version = self.component.name, self.component.version
         if version and text.endswith(f"-{version}"):
             text, version = text.removesuffix(f"-{version}"), versions.UPSTREAM["deb"](version)
-        for vendor_name, product in purl.named(text):
-            name = cpe.Name("a", vendor_name, product)
+        for name in purl.named(text):
             yield self._identity(name, Origin.NAME, self.component.name, version, (POSSIBLE, POSSIBLE))
 
     def _names(self) -> Iterator[tuple[cpe.Name, str]]:

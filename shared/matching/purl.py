@@ -22,7 +22,8 @@ Each row: the packages, the names they may have, and the two limits (agreeing; o
 * others: `purl_names.SYSTEM` (conda: and `KNOWN` of pypi), ``namespace:name``, ``name:name``, ``name_project:name``;
   possible; possible
 
-A hyphen in a name is also tried as an underscore. No word is added to an npm name: ``jquery.js`` was malware, not
+All are applications in the dictionary, but for `purl_names.OPERATING_SYSTEMS`: the Linux kernel; packages of its headers are
+nothing. A hyphen in a name is also tried as an underscore. No word is added to an npm name: ``jquery.js`` was malware, not
 ``jquery``. The vendor of a Maven group is the one listed for the longest beginning of it
 (`purl_names.MAVEN_VENDORS`), otherwise its second label (``com.acme.tools`` is ``acme``): a product is never looked up
 without its vendor, so ``javax.mail`` never meets ``nextcloud:mail``.
@@ -37,7 +38,14 @@ from packageurl import PackageURL
 
 from shared.matching import cpe
 from shared.matching.certainty import Certainty
-from shared.matching.purl_names import KNOWN, MAVEN_VENDORS, OTHER_PROGRAMS, SUITES, SYSTEM
+from shared.matching.purl_names import (
+    KNOWN,
+    MAVEN_VENDORS,
+    OPERATING_SYSTEMS,
+    OTHER_PROGRAMS,
+    SUITES,
+    SYSTEM,
+)
 
 _PHP = frozenset({"php", "composer"})
 TARGET_SOFTWARE = {
@@ -115,19 +123,23 @@ def candidates(package: PackageURL) -> Iterator[Candidate]:
                 continue
             seen.add(pair)
             because = _PART if (vendor, product) in suite else ""
-            yield Candidate(cpe.Name("a", *pair), target_sw, ceiling, open_ceiling, because)
+            yield Candidate(_name(*pair), target_sw, ceiling, open_ceiling, because)
 
 
-def named(name: str) -> Iterator[tuple[str, str]]:
-    """Vendors and products that a bare name may mean: those listed for it, else the name itself and its project."""
+def named(name: str) -> Iterator[cpe.Name]:
+    """The CPE names that a bare name may mean: those listed for it, else the name itself and its project."""
     name = name.lower()
     if listed := _packaged(name):
-        yield from map(_split, listed)
+        yield from (_name(*_split(each)) for each in listed)
         return
     product = cpe.quote(name)
     if cpe.is_value(product):
-        yield product, product
-        yield f"{product}_project", product
+        yield _name(product, product)
+        yield _name(f"{product}_project", product)
+
+
+def _name(vendor: str, product: str) -> cpe.Name:
+    return cpe.Name("o" if f"{vendor}:{product}" in OPERATING_SYSTEMS else "a", vendor, product)
 
 
 def _spellings(vendor: str, product: str) -> Iterable[tuple[str, str]]:
@@ -271,11 +283,16 @@ _VERSIONED = re.compile(r"[-.]?\d+(?:\.\d+)*\Z")
 _BINARY = re.compile(r"-(?:libs?|dev|devel|common|minimal|base|bin|utils|tools|clients?|server|data|doc)\Z")
 
 
+# Built from the kernel's source, and not the kernel: they run nowhere.
+_HEADERS = re.compile(r"linux-libc-dev|(?:linux|kernel)-headers.*|kernel-devel.*")
+
 _SOURCE_RPM = re.compile(r"(?:-[^-]+-[^-]+)?\.src\.rpm\Z")
 
 
 def _system(package: PackageURL) -> Iterator[_Guess]:
     """By the source package: what `upstream` or `source` tells, or what the binary's name suggests."""
+    if _HEADERS.fullmatch(package.name):
+        return
     qualifiers = package.qualifiers if isinstance(package.qualifiers, dict) else {}
     source = str(qualifiers.get("upstream") or qualifiers.get("source") or package.name).lower()
     source = _SOURCE_RPM.sub("", source.partition("@")[0])

@@ -322,6 +322,7 @@ KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
         python/cpython = python:python
         redis/redis = redis:redis redislabs:redis
         sqlite/sqlite = sqlite:sqlite
+        torvalds/linux = linux:linux_kernel
     """),
 }
 """By package URL type and package (namespace and name joined by a slash)."""
@@ -502,6 +503,7 @@ SYSTEM: dict[str, tuple[str, ...]] = _table(r"""
     libudev = systemd_project:systemd freedesktop:systemd
     libxml2 = xmlsoft:libxml2
     libxslt = xmlsoft:libxslt
+    kernel = linux:linux_kernel
     linux = linux:linux_kernel
     login = debian:shadow shadow_project:shadow
     lz4 = yann_collet:lz4
@@ -553,6 +555,9 @@ SYSTEM: dict[str, tuple[str, ...]] = _table(r"""
     zlib1g-dev = zlib:zlib gnu:zlib
 """)
 """Programs and packages of distributions, a version at the end of the name taken off."""
+
+OPERATING_SYSTEMS = _names("linux:linux_kernel")
+"""Names above whose CPE part is `o`."""
 
 OTHER_PROGRAMS = _names("""
     apache:cassandra apache:couchdb apache:hadoop apache:http_server apache:kafka apache:solr apache:spark

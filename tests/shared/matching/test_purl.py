@@ -134,6 +134,22 @@ def test_a_client_is_not_the_server_that_it_is_named_after(name):
     assert affected(Component(name, "1.0", f"pkg:deb/debian/{name}@1.0-1"), server) in {None, POSSIBLE}
 
 
+@pytest.mark.parametrize(
+    ("text", "certainty"),
+    [
+        ("pkg:deb/debian/linux-image-6.1.0-9-amd64@6.1.27-1?upstream=linux", POSSIBLE),
+        ("pkg:rpm/redhat/kernel@4.18.0-477.el8", POSSIBLE),
+        ("pkg:github/torvalds/linux@v4.4", LIKELY),
+        ("pkg:generic/linux@4.4", POSSIBLE),
+        ("pkg:deb/debian/linux-libc-dev@4.4-1?upstream=linux", None),
+        ("pkg:rpm/redhat/kernel-headers@4.18.0-477.el8?upstream=kernel-4.18.0-477.el8.src.rpm", None),
+    ],
+)
+def test_the_linux_kernel_is_an_operating_system(text, certainty):
+    assert affected(Component("", purl=text), "cpe:2.3:o:linux:linux_kernel:*:*:*:*:*:*:*:*") is certainty
+    assert affected(Component("linux", "4.4"), "cpe:2.3:o:linux:linux_kernel:*:*:*:*:*:*:*:*") is POSSIBLE
+
+
 def test_javax_mail_is_not_nextcloud_mail():
     mail = Component("mail", "1.4.7", "pkg:maven/javax.mail/mail@1.4.7")
 
