@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from shared import mirror_health
 from shared.errors import Transient
 from shared.models.coverage import ProvenRange, SyncPage, SyncWindow
-from shared.models.mirror import Quarantine, pack_ids, unpack_ids
+from shared.models.mirror import Quarantine, Vulnerability, cve_id_of, pack_ids, unpack_ids
 from worker_service.clients.nvd_api import LONGEST_WINDOW, NvdApi, Page, Window
 from worker_service.handlers.nvd import coverage, ingest
 from worker_service.handlers.nvd.pages import Pages
@@ -26,6 +26,7 @@ MOST_PASSES = 5
 """How often a question is asked again that cannot be cut into smaller ones."""
 SMALLEST_WINDOW = dt.timedelta(seconds=2)
 SOURCE = "NVD API"
+VANISHED_SHOWN = 5
 
 
 def plan(run: Run, since: dt.datetime | None, until: dt.datetime | None) -> None:
@@ -169,8 +170,19 @@ def _prove(session: Session, run: Run, window: SyncWindow, pages: Pages) -> None
         noted = coverage.load(session)
         noted.full_read_at = until
         coverage.note_total(session, pages.total, until)
+        _tell_of_vanished(session, run, pages.seen)
         _forget_nameless(session, run.sync_id)
     _forget(session, window)
+
+
+def _tell_of_vanished(session: Session, run: Run, seen: set[int]) -> None:
+    """Say which records the NVD does not have any more. It rejects records and deletes none, so they are kept."""
+    gone = sorted(set(session.scalars(sa.select(Vulnerability.id))) - seen)
+    if gone:
+        names = ", ".join(map(cve_id_of, gone[:VANISHED_SHOWN]))
+        more = f" and {len(gone) - VANISHED_SHOWN:,} more" if len(gone) > VANISHED_SHOWN else ""
+        run.troubles.add(f"not in the NVD any more, and kept: {names}{more}")
+        run.note_troubles(session)
 
 
 def _forget_nameless(session: Session, sync_id: int) -> None:

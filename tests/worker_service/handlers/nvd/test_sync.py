@@ -110,6 +110,14 @@ def test_a_full_sync_finds_what_a_window_cannot_show(filled: Mirror):
     assert filled.last_sync.kind == SyncKind.FULL
 
 
+def test_a_full_sync_tells_what_the_upstream_does_not_have_any_more(filled: Mirror):
+    name = sorted(filled.upstream.records)[3]
+    del filled.upstream.records[name]
+    filled.sync(full=True)
+    assert filled.last_sync.troubles == {f"not in the NVD any more, and kept: {name}": 1}
+    assert [each.partition(":")[0] for each in filled.differences()] == [name]
+
+
 def test_missing_records_are_noticed_and_fetched(filled: Mirror):
     old = make_record("CVE-2019-90001", filled.upstream.clock - dt.timedelta(days=300), random.Random(7))
     filled.upstream.put(old)
