@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -74,11 +74,12 @@ class Run:
 def open_run(work: "Work", kind: SyncKind, tuning: Tuning) -> Run:
     """Begin, or go on with what an earlier attempt began."""
     troubles = Troubles()
-    api, feeds = _api(work, troubles, tuning, alone=_alone(work)), _feeds(work, troubles, tuning)
-    source = ", ".join(each.url for each in (api, feeds) if each is not None)
+    api = _api(work, troubles, tuning, alone=_alone(work))
+    urls = [url for url in (work.settings.nvd_api_url, work.settings.nvd_feed_url) if url != OFF]
     with work.transaction() as session:
-        sync_id = begin_sync(session, work.task_id, kind, source or "nowhere")
-    return Run(work, sync_id, api, feeds, troubles, tuning)
+        sync_id = begin_sync(session, work.task_id, kind, ", ".join(urls) or "nowhere")
+    run = Run(work, sync_id, api, None, troubles, tuning)
+    return replace(run, feeds=_feeds(run))
 
 
 def begin_sync(session: Session, task_id: uuid.UUID, kind: SyncKind, source: str) -> int:
@@ -106,18 +107,26 @@ def _api(work: "Work", troubles: Troubles, tuning: Tuning, *, alone: bool) -> Nv
     if settings.nvd_api_url == OFF:
         return None
     key = settings.nvd_api_key.get_secret_value() if settings.nvd_api_key else None
-    caller = _caller("the NVD API", work, troubles, tuning)
+    caller = Caller(
+        "the NVD API", lambda seconds: work.pause(seconds, tuning.slice), troubles, tuning.patience
+    )
     limit = tuning.limit or (WITH_KEY if key else WITHOUT_KEY)
     client = doorbell.connect(settings.redis_url, REDIS_SECONDS)
     allowance = Allowance(limit, client, f"nvd:{settings.nvd_api_url}", caller.pause, alone)
     return NvdApi(settings.nvd_api_url, caller, allowance, key, tuning.page_size)
 
 
-def _feeds(work: "Work", troubles: Troubles, tuning: Tuning) -> NvdFeedFiles | None:
-    settings = work.settings
+def _feeds(run: Run) -> NvdFeedFiles | None:
+    settings = run.work.settings
     if settings.nvd_feed_url == OFF:
         return None
-    caller = _caller("the NVD's feeds", work, troubles, tuning)
+
+    def pause(seconds: float) -> None:
+        if run.troubles.counts:
+            run.note()  # so that whoever looks sees why it takes so long
+        run.work.pause(seconds, run.tuning.slice)
+
+    caller = Caller("the NVD's feeds", pause, run.troubles, run.tuning.patience)
     return NvdFeedFiles(settings.nvd_feed_url, caller, settings.data_dir / "feeds", _feed_token(settings))
 
 
@@ -133,7 +142,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port
-
-
-def _caller(party: str, work: "Work", troubles: Troubles, tuning: Tuning) -> Caller:
-    return Caller(party, lambda seconds: work.pause(seconds, tuning.slice), troubles, tuning.patience)

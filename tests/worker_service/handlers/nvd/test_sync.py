@@ -18,7 +18,7 @@ from shared.settings import Settings
 from tests.upstream import faults, quick
 from tests.upstream.mirror import Mirror, pointed_at
 from tests.upstream.records import make_record, unusable, with_new_enum, without_cpe_match
-from tests.upstream.server import Upstream
+from tests.upstream.server import Request, Upstream
 from worker_service.clients.allowance import Allowance, Limit
 from worker_service.clients.nvd_api import NvdApi
 
@@ -131,6 +131,19 @@ def test_without_feeds_the_api_does_the_bootstrap(mirror: Mirror):
     mirror.sync()
     check(mirror)
     assert "The bootstrap was done by the API instead" in mirror.last_sync.substitute
+
+
+def test_trouble_with_the_feeds_is_told_while_it_lasts(mirror: Mirror):
+    told = []
+
+    def look(_request: Request) -> None:
+        told.append(mirror.last_sync.troubles)
+
+    mirror.upstream.feed_faults = [None, faults.html, faults.html]
+    mirror.upstream.before = look
+    mirror.sync()
+    assert [sum((each or {}).values()) for each in told[:4]] == [0, 0, 1, 2]
+    assert all("HTML page" in text for text in told[3])
 
 
 def test_without_the_api_the_feeds_do_the_bootstrap(mirror: Mirror):
