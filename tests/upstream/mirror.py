@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from shared import database
 from shared.database import Sessions
+from shared.models.base import Base
 from shared.models.coverage import MirrorCoverage
 from shared.models.mirror import Sync
 from shared.models.task import Task
@@ -45,6 +46,12 @@ class Mirror:
     settings: Settings
     upstream: Upstream
     tuning: Tuning = field(default_factory=lambda: TUNING)
+
+    def empty(self) -> None:
+        """Empty the whole database."""
+        with database.transaction(self.sessions) as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(table.delete())
 
     def ask(self, days_back: int = 7, *, full: bool = False) -> uuid.UUID:
         with database.transaction(self.sessions) as session:

@@ -19,6 +19,7 @@ from tests.faults.promises import (
     fencing,
     full_disk,
     migrating,
+    mirroring,
     poison,
     recovery,
     servers_lost,
@@ -66,6 +67,7 @@ PROMISES = (
     ),
     Promise(("P9",), servers_lost.redis_lost, full=20, usual=10, short=2, short_on=SQLITE),
     Promise(("P10",), servers_lost.database_restarts, full=10, usual=10, short=1, databases=POSTGRESQL),
+    Promise(("P11",), mirroring.trouble_upstream, full=20, usual=20, short=0),
     Promise(("P12",), slots.once_per_slot, full=200, usual=200, short=6, short_on=POSTGRESQL),
     Promise(("P13",), poison.poison_is_given_up, full=16, usual=8, short=0),
     Promise(
