@@ -10,7 +10,9 @@ times; what is to be done it decides anew from the delivery's row, holding the c
   same message id;
 * a mail is not repeated once it was about to be ended (`hand_over`): people do not drop what they got twice.
 
-Tasks take a lane of their destination as `lock_key`: no more than LANES of all threads are ever busy with one receiver.
+Tasks take a lane of their destination as `lock_key`: no more than LANES of all threads are ever busy with one receiver. What
+goes to a receiver that failed the last time comes after all that goes to others, however urgent, so that several that keep
+threads waiting take only what nobody else needs.
 """
 
 import datetime as dt
@@ -51,6 +53,8 @@ LANES = 2
 """How many messages to one destination may be on their way at once."""
 SPACING = {ChannelKind.WEBHOOK: 0.02, ChannelKind.EMAIL: 0.1, ChannelKind.CHAT: 1.0}
 """Seconds between two attempts through one channel: chat services take about one message a second."""
+FAILING_AFTER = 100
+"""Added to the task priority of what goes through a channel whose last attempt failed."""
 SHORT_WAIT = 2.0
 """Seconds that a worker waits for its turn; for longer ones the task is put off."""
 UNANSWERED = (
@@ -219,12 +223,12 @@ def record(session: Session, sending: Sending, ended: Ended, policy: Policy) -> 
     if ended.outcome == Outcome.GONE:
         _disable(session, channel, ended.detail, now)
         return
+    channel_lifecycle.failed(session, channel, ended.detail, now, policy.pause_after)
     if delivery.state == DeliveryState.PENDING:
         if ended.outcome == Outcome.REFUSED:
             _end_failed(session, channel, delivery, ended.detail, now)
         else:
             _try_later(session, channel, delivery, ended, policy, now)
-    channel_lifecycle.failed(session, channel, ended.detail, now, policy.pause_after)
 
 
 def complete(attempt: DeliveryAttempt, ended: Ended) -> None:
@@ -307,8 +311,9 @@ def _attempt_at(
         priority = session.scalar(
             sa.select(Notification.priority).where(Notification.id == delivery.notification_id)
         )
+    urgency = URGENCY[priority or Priority.NORMAL]
     how = Asking(
-        priority=URGENCY[priority or Priority.NORMAL],
+        priority=urgency if channel.failing_since is None else urgency + FAILING_AFTER,
         run_after=moment,
         lock_key=_lane(channel, delivery),
         asked_by=channel.user_id,

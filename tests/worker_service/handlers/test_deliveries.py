@@ -225,10 +225,10 @@ def test_a_receiver_that_asks_for_patience_gets_it_for_all(house, receiver):
     house.tell("one", entity="1")
     house.tell("two", entity="2")
     assert len(receiver.requests) == 1
-    house.pass_time(599)
+    house.pass_time(580)
     house.work()
     assert len(receiver.requests) == 1
-    house.pass_time(40)
+    house.pass_time(60)
     house.work()
     assert [row.state for row in house.deliveries()] == [DeliveryState.DELIVERED] * 2
 
@@ -396,6 +396,31 @@ def test_of_one_receiver_two_messages_at_most_are_on_their_way(house, receiver):
     assert len(tasks) == 12
     held = [task for task in tasks if claim(house.sessions, task.id)]
     assert len(held) == dispatch.LANES
+
+
+def test_what_goes_to_a_receiver_that_failed_comes_after_all_others(house, receiver, sessions):
+    """Several that trickle would hold every thread, and each thread that they free would take the next of theirs."""
+    receiver.faults = [answer(500)]
+    failing = house.channel(receiver.url, destination="failing")
+    house.tell("fails", priority="critical")
+    house.channel(receiver.url, destination="healthy")
+    house.tell_directly("low")
+
+    def priorities(channel_id):
+        with database.reading(sessions) as session:
+            ids = [
+                str(each)
+                for each in session.scalars(sa.select(Delivery.id).where(Delivery.channel_id == channel_id))
+            ]
+            tasks = session.scalars(sa.select(Task).where(Task.state == TaskState.PENDING)).all()
+            return [task.priority for task in tasks if task.arguments.get("delivery_id") in ids]
+
+    (healthy,) = {row.channel_id for row in house.deliveries()} - {failing}
+    assert max(priorities(healthy)) < min(priorities(failing))
+    house.pass_time(6)
+    house.work()
+    house.tell_directly("again")
+    assert max(priorities(failing)) < dispatch.FAILING_AFTER, "once it works, it is like any other"
 
 
 def test_a_deactivated_user_is_sent_nothing(house, receiver, sessions):
