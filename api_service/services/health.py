@@ -14,6 +14,8 @@ def check_database(sessions: Sessions) -> None:
             revision = migrations.current(session.connection())
     except SQLAlchemyError:
         raise Unavailable("database: it does not answer") from None
+    if revision is not None and not migrations.knows(revision):
+        raise Unavailable(f"migrations: the database is at {revision}, of another version of Vedette")
     needed = migrations.head()
     if revision != needed:
         raise Unavailable(

@@ -33,6 +33,12 @@ def current(connection: sa.Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def knows(revision: str) -> bool:
+    """Whether `head()` can be reached from this revision; otherwise another version of Vedette made it."""
+    known = ScriptDirectory.from_config(_config()).walk_revisions()
+    return revision in {each.revision for each in known}
+
+
 def upgrade(engine: sa.Engine) -> str | None:
     """Bring the database to `head()` and give the revision that it had before.
 
@@ -49,13 +55,12 @@ def upgrade(engine: sa.Engine) -> str | None:
                 if connection.dialect.name == "postgresql":
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
                 before = current(connection)
-                config = _config()
-                known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-                if before is not None and before not in known:
+                if before is not None and not knows(before):
                     raise Conflict(
                         f"The database has the schema of another version of Vedette (revision {before}), "
                         "which this one cannot use; nothing was changed."
                     )
+                config = _config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         finally:

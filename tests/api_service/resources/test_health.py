@@ -43,13 +43,17 @@ def test_with_everything_it_is_ready(settings, sessions, redis_url):
     assert client.get("/readyz").json["status"] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("revision", "advice"), [("0009", "vedette db upgrade"), ("9999", "of another version of Vedette")]
+)
 @pytest.mark.usefixtures("migrated")
-def test_with_another_schema_it_is_not_ready_and_says_so(nobody, engine):
+def test_with_another_schema_it_is_not_ready_and_says_what_helps(nobody, engine, revision, advice):
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{revision}'"))
     answer = nobody.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json["detail"].startswith("migrations:")
+    assert answer.json["detail"].startswith(f"migrations: the database is at {revision}")
+    assert answer.json["detail"].endswith(advice)
     assert answer.headers["Retry-After"]
 
 
