@@ -10,9 +10,11 @@ in --journal.
 import argparse
 import random
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -62,20 +64,26 @@ def main() -> None:
     options.journal.mkdir(parents=True, exist_ok=True)
     wanted = [each for each in PROMISES if not options.promises or set(options.promises) & set(each.numbers)]
     kinds = DATABASES if options.database == "both" else (options.database,)
-    cells = [(promise, kind) for promise in wanted for kind in kinds if kind in promise.databases]
-    results = []
+    one_row_at_a_time, results = threading.Lock(), []
     with nursery() as warm:
-        for promise, kind in cells:
+
+        def row(promise: Promise, kind: str) -> None:
             try:
                 for result in put_to_the_test(
                     promise, kind, options.seed, options.size, options.journal, warm.start
                 ):
-                    print(result, flush=True)
-                    results.append(result)
-                    if options.write or not options.promises:
-                        record([result])
+                    with one_row_at_a_time:
+                        print(result, flush=True)
+                        results.append(result)
+                        if options.write or not options.promises:
+                            record([result])
             except PermissionError as error:
                 print(f"{', '.join(promise.numbers)} {kind}: left out, {error}", flush=True)
+
+        for promise in wanted:
+            cells = [kind for kind in kinds if kind in promise.databases]
+            with ThreadPoolExecutor(2 if promise.beside else 1) as pool:
+                list(pool.map(row, [promise] * len(cells), cells))
     sys.exit(0 if results and all(result.figure.kept for result in results) else 1)
 
 

@@ -1,4 +1,8 @@
-"""P16: a worker whose clock is wrong doubles nothing and loses nothing."""
+"""P16: a worker whose clock is wrong doubles nothing and loses nothing.
+
+What is off is the clock that Python and its libraries ask, the broker's heartbeat among them. SQLite asks the machine, and
+all that use one file are on one machine: leases cannot be skewed with it. PostgreSQL has a clock of its own.
+"""
 
 import time
 from collections import Counter
