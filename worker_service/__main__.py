@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from shared.nmap import program
 from shared.settings import Settings
 from shared.tasks import QUEUES
-from worker_service import metrics
+from worker_service import isolation, metrics
 
 SHUTDOWN_SECONDS = 20
 """How long tasks have to come to a checkpoint after SIGTERM."""
@@ -35,6 +35,7 @@ def become(module: str, settings: Settings, queues: Sequence[str] = ()) -> None:
     if queues:
         command += ["--queues", *queues]
     tuning: dict[str, object] = {
+        isolation.APP: module,
         "dramatiq_queue_prefetch": settings.worker_threads,  # in work included; more would wait here while others idle
         "dramatiq_worker_timeout": 100,  # ms between two looks at an idle queue: by default up to a second
         "dramatiq_restart_delay": 1000,  # ms until the next try when Redis is away

@@ -30,7 +30,7 @@ from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
 from shared.tasks import QUEUES
-from worker_service import metrics
+from worker_service import isolation, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -191,6 +191,19 @@ class Frame:
             log.info("nothing_due", queue=queue)
             return
         door = self.doors[task.name]
+        if task.losses >= lifecycle.SUSPECT_LOSSES:
+            self._see_through_alone(task, door.time_limit)
+        else:
+            self._see_through(task, door.handler, door.time_limit)
+
+    def resume(self, task_id: uuid.UUID, epoch: int) -> None:
+        """See a task through that the worker claimed which started this process for it. Raises as `run` does."""
+        with database.reading(self.sessions) as session:
+            task = session.get(Task, task_id)
+        if task is None or task.epoch != epoch:
+            log.warning("task_lease_lost", task_id=str(task_id))
+            return
+        door = self.doors[task.name]
         self._see_through(task, door.handler, door.time_limit)
 
     def run(self, task_id: str, handler: Callable[..., Effect], limit: float = float("inf")) -> None:
@@ -232,17 +245,39 @@ class Frame:
         return None  # the sweeper rings for what is still due
 
     def _see_through(self, task: Task, handler: Callable[..., Effect], limit: float) -> None:
+        began, outcome = time.monotonic(), "retried"
+        with self._in_work(task, limit) as work:
+            try:
+                log.info("task_started", attempt=task.attempt)
+                outcome = self._attempt(work, handler, task.arguments)
+            finally:
+                metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
+
+    def _see_through_alone(self, task: Task, limit: float) -> None:
+        """See a suspect through in a process of its own: what that dies of is its own doing, and harms nothing else."""
+        with self._in_work(task, limit + isolation.GRACE_SECONDS) as work:
+            log.info("suspect_isolated", attempt=task.attempt, losses=task.losses)
+            try:
+                died = isolation.see_through(work)
+            except Stopping:
+                self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
+                return
+            if died is not None:
+                self._settle(lambda s: lifecycle.crash(s, work.task_id, work.epoch, died))
+                log.warning("suspect_crashed", how=died)
+                metrics.observe(task.queue, task.name, "crashed", 0.0)
+
+    @contextmanager
+    def _in_work(self, task: Task, limit: float) -> Iterator[Work]:
+        """The task's work, which is told when this process has to stop."""
         work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
         self._works.add(work)
         if self._stopping.is_set():
             work.interrupt(Stopping())
-        began, outcome = time.monotonic(), "retried"
         try:
             with structlog.contextvars.bound_contextvars(**_traces(task)):
-                log.info("task_started", attempt=task.attempt)
-                outcome = self._attempt(work, handler, task.arguments)
+                yield work
         finally:
-            metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
             self._works.discard(work)
 
     def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> str:

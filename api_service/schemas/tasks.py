@@ -4,7 +4,16 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from api_service.schemas.base import EXAMPLE_ID, Input, Output, PageQuery, QueryNumber, identifier, moment
+from api_service.schemas.base import (
+    EXAMPLE_ID,
+    EXAMPLE_TIME,
+    Input,
+    Output,
+    PageQuery,
+    QueryNumber,
+    identifier,
+    moment,
+)
 from shared.models.task import TaskState
 from shared.tasks import QUEUES
 
@@ -50,6 +59,25 @@ class ProgressSchema(Output):
     )
 
 
+class PastAttemptSchema(Output):
+    """An attempt that did not end its task."""
+
+    at = fields.String(
+        required=True,
+        metadata={"description": "When that was found.", "format": "date-time", "example": EXAMPLE_TIME},
+    )
+    worker = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Who worked on it.", "example": "worker-1:24"},
+    )
+    attempt = fields.Integer(required=True, metadata={"description": "Which attempt.", "example": 1})
+    what = fields.String(
+        required=True,
+        metadata={"description": "What came of it.", "example": "worker worker-1:24 stopped answering"},
+    )
+
+
 class TaskSchema(Output):
     """A task."""
 
@@ -70,6 +98,21 @@ class TaskSchema(Output):
     attempt = fields.Integer(
         required=True,
         metadata={"description": "How often it was begun, the present attempt included.", "example": 1},
+    )
+    losses = fields.Integer(
+        required=True,
+        metadata={
+            "description": "How often it lost who worked on it. After the second time it is worked on in a process of its own.",
+            "example": 0,
+        },
+    )
+    history = fields.List(
+        fields.Nested(PastAttemptSchema),
+        required=True,
+        metadata={
+            "description": "The attempts that did not end it, the latest last, at most 20.",
+            "example": [],
+        },
     )
     progress = fields.Nested(ProgressSchema, required=True, metadata={"description": "How far it is."})
     result = fields.Dict(

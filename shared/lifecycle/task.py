@@ -2,7 +2,7 @@
 
     PENDING ── claim ──> STARTED ── report ──> PROGRESS ── succeed ──> SUCCESS
        ^                    │                      │
-       │<── take_back (lease over, hand back) ─────┤── fail ─────────> FAILURE ── requeue ──> PENDING
+       │<── expire, crash, hand back ──────────────┤── fail ─────────> FAILURE ── requeue ──> PENDING
        │                                           └── retry ──> RETRY ── claim ──> STARTED
     any state that has not ended ── revoke ──> REVOKED
 
@@ -29,8 +29,13 @@ from shared.tasks import DELIVER_NOTIFICATION, EXECUTE_VULNERABILITY_SCAN, MIRRO
 
 MAX_ATTEMPTS = 4
 """The first attempt and three retries."""
-MAX_LOSSES = 3
-"""How often a lease may run out before the task counts as poison."""
+SUSPECT_LOSSES = 2
+"""After so many losses a task is a suspect: its third start is in a process of its own, whose death is the proof."""
+MAX_LOSSES = 10
+"""How often a task may lose who works on it without a proof: workers that vanish as a whole say little about what they did."""
+MAX_LOSS_BACKOFF_SECONDS = 20.0
+HISTORY = 20
+"""Entries of a task's history that are kept."""
 FIRST_BACKOFF_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 300.0
 CANCEL_GRACE = dt.timedelta(seconds=20)
@@ -42,6 +47,14 @@ KEPT = dt.timedelta(hours=24)
 def backoff(attempt: int) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1): exponential, with full jitter on its upper half."""
     ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 4.0 ** (attempt - 1))
+    return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
+
+
+def loss_backoff(losses: int) -> float:
+    """Seconds until a task starts again after so many losses: the first time at once, then longer and longer."""
+    if losses <= 1:
+        return 0.0
+    ceiling = min(MAX_LOSS_BACKOFF_SECONDS, 4.0 ** (losses - 1))
     return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
 
 
@@ -159,13 +172,15 @@ def retry(
     task = _held_for_update(session, task_id, epoch)
     if task is None or _revoked_as_asked(session, task):
         return None
-    if task.attempt >= MAX_ATTEMPTS:
-        _end(session, task, TaskState.FAILURE, error=f"{error} (gave up after {task.attempt} attempts)")
+    attempts = task.attempt - task.losses  # a lost worker is no failure of the task
+    now = database.now(session)
+    _note(task, now, error)
+    if attempts >= MAX_ATTEMPTS:
+        _end(session, task, TaskState.FAILURE, error=f"{error} (gave up after {attempts} attempts)")
         return None
-    seconds = backoff(task.attempt) if delay is None else delay
+    seconds = backoff(attempts) if delay is None else delay
     task.state = TaskState.RETRY
     task.error = error
-    now = database.now(session)
     _let_go(session, task, now, run_after=now + dt.timedelta(seconds=seconds))
     return seconds
 
@@ -177,21 +192,25 @@ def hand_back(session: Session, task_id: uuid.UUID, epoch: int) -> bool:
         return False
     if not _revoked_as_asked(session, task):
         task.attempt -= 1
-        _return_to_queue(session, task)
+        _return_to_queue(session, task, 0.0)
     return True
 
 
 def expire(session: Session, task: Task) -> None:
-    """Take a task from a worker whose lease is over (the caller holds the row): back to PENDING, or given up as poison."""
-    task.losses += 1
-    lost = f"worker {task.worker} stopped answering"
-    if _revoked_as_asked(session, task):
-        return
-    if task.losses >= MAX_LOSSES:
-        _end(session, task, TaskState.FAILURE, error=f"{lost}; given up after {task.losses} lost workers")
-    else:
-        task.error = lost
-        _return_to_queue(session, task)
+    """Take a task from a worker whose lease is over (the caller holds the row): back to PENDING, or given up.
+
+    Nobody knows what ended or stopped the worker. A task to which that happens again is a suspect (see `crash`).
+    """
+    _lose(session, task, f"worker {task.worker} stopped answering", proof=False)
+
+
+def crash(session: Session, task_id: uuid.UUID, epoch: int, how: str) -> bool:
+    """Give up a suspect whose own process died while its worker lived: poison. False when it is no longer held."""
+    task = _held_for_update(session, task_id, epoch)
+    if task is None:
+        return False
+    _lose(session, task, f"its own process at {task.worker} {how}", proof=True)
+    return True
 
 
 def request_cancel(session: Session, task_id: uuid.UUID) -> Task:
@@ -293,11 +312,35 @@ def _revoked_as_asked(session: Session, task: Task) -> bool:
     return True
 
 
-def _return_to_queue(session: Session, task: Task) -> None:
+def _note(task: Task, now: dt.datetime, what: str) -> None:
+    entry = {"at": now.isoformat(), "worker": task.worker, "attempt": task.attempt, "what": what}
+    task.history = [*task.history, entry][-HISTORY:]
+
+
+def _lose(session: Session, task: Task, what: str, *, proof: bool) -> None:
+    task.losses += 1
+    _note(task, database.now(session), what)
+    if _revoked_as_asked(session, task):
+        return
+    if proof or task.losses >= MAX_LOSSES:
+        _end(session, task, TaskState.FAILURE, error=_epitaph(task))
+    else:
+        task.error = what
+        _return_to_queue(session, task, loss_backoff(task.losses))
+
+
+def _epitaph(task: Task) -> str:
+    """Why a task is given up that was lost too often: what happened, attempt by attempt."""
+    lines = [f"{each['at'][:19]}Z attempt {each['attempt']}: {each['what']}" for each in task.history]
+    return f"given up after {task.losses} losses: {'; '.join(lines)}"
+
+
+def _return_to_queue(session: Session, task: Task, seconds: float) -> None:
     task.state = TaskState.PENDING
     now = database.now(session)
-    _let_go(session, task, now, run_after=now)
-    ring_after_commit(session, task, now)
+    _let_go(session, task, now, run_after=now + dt.timedelta(seconds=seconds))
+    if not seconds:  # the sweeper rings for what has to wait
+        ring_after_commit(session, task, now)
 
 
 def _let_go(session: Session, task: Task, now: dt.datetime, *, run_after: dt.datetime) -> None:
@@ -305,6 +348,7 @@ def _let_go(session: Session, task: Task, now: dt.datetime, *, run_after: dt.dat
     task.run_after = run_after
     task.lease_until = None
     task.worker = None
+    task.stage = task.current = task.total = None  # nobody is there any more
     _follow(session, task)
     _ring_next(session, task, now)
 

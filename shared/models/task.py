@@ -92,7 +92,9 @@ class Task(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     """How often a worker claimed it, hand-backs not counted."""
     losses: Mapped[int] = mapped_column(default=0)
-    """How often its lease ran out: a worker died or hung."""
+    """How often it lost who worked on it: a lease ran out, or a process of its own died."""
+    history: Mapped[list[Document]] = mapped_column(default=list)
+    """What came of the attempts that did not end it, oldest first: `at`, `worker`, `attempt`, `what`."""
     epoch: Mapped[int] = mapped_column(default=0)
     """Fencing number: grows with every claim and every taking-away; a worker with an old one can commit nothing."""
     run_after: Mapped[dt.datetime]

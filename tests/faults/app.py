@@ -50,6 +50,7 @@ for name, door in list(frame.doors.items()):
     frame.doors[name] = _told(door)
 if points.POINT in os.environ:
     points.install(frame.sessions.kw["bind"], points.from_environment())
+    del os.environ[points.POINT]  # planned for this process, not for what it starts
 if PACE:
     report = tasks.Work.progress
     tasks.Work.progress = _slowly  # type: ignore[method-assign]

@@ -87,7 +87,6 @@ MUTANTS = (
         "        ring, rings",
         "P3",
     ),
-    Mutant("poison-lives-for-ever", LIFECYCLE, "MAX_LOSSES = 3", "MAX_LOSSES = 1000", "P13", "2"),
     Mutant(
         "a-mail-is-sent-again-whatever-became-of-it",
         "shared/lifecycle/dispatch.py",
@@ -103,6 +102,15 @@ MUTANTS = (
         'return f"msg_{(self.carrier_id or self.id).hex}{self.attempts}"',
         "P5",
         "100",
+    ),
+    Mutant("poison-lives-for-ever", LIFECYCLE, "if proof or ", "if ", "P13", "2"),
+    Mutant(
+        "suspects-among-others",
+        "worker_service/tasks.py",
+        "if task.losses >= lifecycle.SUSPECT_LOSSES:",
+        "if False:",
+        "P13",
+        "2",
     ),
     Mutant("a-hand-back-counts", LIFECYCLE, "        task.attempt -= 1\n", "", "P22", "4"),
 )

@@ -14,8 +14,9 @@ from shared.models.finding import Finding
 from shared.models.notification import Notification
 from shared.models.scan import Run, RunStatus
 from shared.models.task import ENDED, Task, TaskState
+from shared.tasks import ask
 from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
-from tests.flow.doors import SCAN, ask_for, effects, starts
+from tests.flow.doors import NAME, SCAN, STARTED, ask_for, effects, starts
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -163,7 +164,77 @@ def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, schedule
 
     row = wait_for(dead, 2 * PATIENCE, "the poison to be given up")
     assert (row.state, starts(sessions, task.id)) == (TaskState.FAILURE, 3)
-    assert "given up after 3 lost workers" in row.error
+    assert row.losses == 3
+    assert [each["attempt"] for each in row.history] == [1, 2, 3]
+    assert row.error.startswith("given up after 3 losses: ")
+    assert row.error.count("was killed by SIGKILL") == 1
+
+
+def lost_before(sessions, mode: str, seconds: float = 0.0):
+    """A task that lost two workers already: a suspect."""
+    with database.transaction(sessions) as session:
+        task = ask(session, NAME, mode=mode, seconds=seconds)
+        task.losses = task.attempt = 2
+    return task
+
+
+@on_postgresql
+def test_a_suspect_dies_alone_and_its_worker_and_others_live(sessions, worker, scheduler):
+    scheduler()
+    current = worker()
+    innocent = ask_for(sessions, seconds=8.0)
+    started(sessions, innocent)
+    poison = lost_before(sessions, "kill")
+    row = wait_for(lambda: (row := read(sessions, poison.id)).state in ENDED and row, 2 * PATIENCE)
+    assert (row.state, row.losses, starts(sessions, poison.id)) == (TaskState.FAILURE, 3, 1)
+    done = ended(sessions, innocent)
+    assert (done.state, done.attempt, done.losses) == (TaskState.SUCCESS, 1, 0)
+    assert current.alive
+
+
+@on_sqlite
+def test_an_innocent_suspect_is_done_in_a_process_of_its_own(sessions, worker):
+    current = worker()
+    task = lost_before(sessions, "sleep", 0.5)
+    row = ended(sessions, task)
+    assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 3, 2)
+    with database.reading(sessions) as session:
+        pids = session.scalars(sa.select(STARTED.c.pid).where(STARTED.c.task_id == task.id)).all()
+    assert not set(pids) & set(current.children())
+
+
+@on_sqlite
+def test_a_suspect_is_cancelled_like_any_other_task(sessions, worker):
+    worker()
+    task = lost_before(sessions, "sleep", 60.0)
+    started(sessions, task)
+    with database.transaction(sessions) as session:
+        lifecycle.request_cancel(session, task.id)
+    assert ended(sessions, task, 2.0).state == TaskState.REVOKED
+    assert effects(sessions, task.id) == []
+
+
+@on_postgresql
+def test_a_suspect_is_handed_back_by_a_worker_that_stops(sessions, worker):
+    current = worker()
+    task = lost_before(sessions, "sleep", 60.0)
+    started(sessions, task)
+    assert current.terminate() == 0
+    row = read(sessions, task.id)
+    assert (row.state, row.attempt, row.losses) == (TaskState.PENDING, 2, 2)
+    assert current.group() == []
+
+
+@on_sqlite
+def test_the_process_of_a_suspect_does_not_outlive_its_worker(sessions, worker):
+    current = worker()
+    task = lost_before(sessions, "sleep", 60.0)
+    started(sessions, task)
+    for pid in [current.popen.pid, *current.children()]:
+        os.kill(pid, signal.SIGKILL)
+    row = wait_for(lambda: (row := read(sessions, task.id)).state == TaskState.PENDING and row)
+    assert (row.attempt, row.losses) == (2, 2)
+    wait_for(lambda: current.group() == [])
 
 
 @on_postgresql

@@ -55,6 +55,21 @@ def test_a_task_shows_where_it_stands(viewer, asked, sessions):
     assert shown["progress"] == {"stage": "counting", "current": 3, "total": 12, "percent": 25}
 
 
+def test_a_task_that_lost_its_workers_tells_which_and_when(viewer, asked, sessions):
+    task = asked()
+    with database.transaction(sessions) as session:
+        lifecycle.expire(session, lifecycle.claim(session, task.id, "worker-1", LEASE))
+    held = viewer.get(f"/tasks/{task.id}").json
+    assert (held["state"], held["losses"], held["error"]) == (
+        "PENDING",
+        1,
+        "worker worker-1 stopped answering",
+    )
+    (lost,) = held["history"]
+    assert abs(dt.datetime.fromisoformat(lost.pop("at")) - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+    assert lost == {"worker": "worker-1", "attempt": 1, "what": "worker worker-1 stopped answering"}
+
+
 def test_arguments_are_for_admins_since_a_message_may_be_among_them(viewer, admin, dead):
     task = dead()
     assert "arguments" not in viewer.get(f"/tasks/{task.id}").json

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ PACE = "0.2"
 POINTS = ("after-claim", "before-end", "after-end", "before-ask", "after-ask")
 """Where every second worker that is started dies by itself; the others are killed from outside, at random."""
 
-RESTART_PAUSE = 5.0
+RESTART_PAUSE = 3.0
 """Seconds between two kills when what is looked at is the time until a task starts again, and no backlog."""
 TASKS_A_SECOND = 1.0
 
@@ -131,16 +132,18 @@ def _judge(
     struck = len(bench.journal.of("struck"))
     return Figure(
         "P1",
-        "all ended, findings equal an undisturbed run",
+        "all ended, none given up, findings equal an undisturbed run",
         f"{len(mine)} scans, {kills} kills, {struck} of them at named points",
         f"{sum(over)} of {len(mine)} ended, findings right for {sum(same)}",
-        ended and len(mine) == len(targets) and all(over) and all(same),
-        f"{failed} given up after {_most_losses(bench)} lost workers, without any finding" if failed else "",
+        ended and len(mine) == len(targets) and all(over) and all(same) and not failed,
+        f"tasks by lost workers: {_by_losses(bench)}" + (f"; {failed} scans given up" if failed else ""),
     )
 
 
-def _most_losses(bench: Bench) -> int:
-    return max((task.losses for task in bench.tasks().values()), default=0)
+def _by_losses(bench: Bench) -> str:
+    """How many tasks lost their worker how often."""
+    losses = Counter(task.losses for task in bench.tasks().values() if task.losses)
+    return ", ".join(f"{number} {times}x" for times, number in sorted(losses.items())) or "none"
 
 
 def _waits(bench: Bench) -> list[float]:

@@ -70,6 +70,7 @@ def test_it_fails_when_its_workers_are_lost_for_good(sessions: Sessions):
     task = claimed_with_sync(sessions)
     for _ in range(lifecycle.MAX_LOSSES):
         with database.transaction(sessions) as session:
+            session.get_one(Task, task.id).run_after = database.now(session)
             lifecycle.claim(session, task.id, "worker", LEASE)
             lifecycle.expire(session, session.get_one(Task, task.id))
     found, error, ended = state(sessions, task.id)

@@ -212,17 +212,133 @@ def test_handing_back_counts_no_attempt_and_rings(sessions, rung):
     assert claim(sessions, task.id).epoch == task.epoch + 2
 
 
-def test_a_third_lost_worker_makes_it_poison(sessions):
+def crash(sessions: Sessions, task: Task) -> bool:
+    return do(sessions, lifecycle.crash, task.id, task.epoch, "was killed by SIGKILL")
+
+
+def again(sessions: Sessions, task_id: uuid.UUID) -> Task:
+    """Claim it without waiting for its time."""
+    change(sessions, task_id, run_after=ago(sessions, minutes=1))
+    task = claim(sessions, task_id)
+    assert task is not None
+    return task
+
+
+def test_a_suspect_whose_own_process_dies_is_poison(sessions):
     task = ask_for(sessions)
     for losses in (1, 2):
-        assert claim(sessions, task.id) is not None
+        again(sessions, task.id)
         expire(sessions, task.id)
         assert (read(sessions, task.id).state, read(sessions, task.id).losses) == (TaskState.PENDING, losses)
-    claim(sessions, task.id)
+    assert crash(sessions, again(sessions, task.id))
+    now = read(sessions, task.id)
+    assert (now.state, now.losses, now.attempt) == (TaskState.FAILURE, 3, 3)
+
+
+def test_workers_that_vanish_are_no_proof_but_not_for_ever(sessions):
+    task = ask_for(sessions)
+    for losses in range(1, lifecycle.MAX_LOSSES):
+        again(sessions, task.id)
+        expire(sessions, task.id)
+        now = read(sessions, task.id)
+        assert (now.state, now.losses) == (TaskState.PENDING, losses)
+    again(sessions, task.id)
+    expire(sessions, task.id)
+    assert read(sessions, task.id).state == TaskState.FAILURE
+
+
+def test_a_suspect_that_is_given_up_tells_which_workers_it_lost_and_when(sessions):
+    task = ask_for(sessions)
+    for _ in range(2):
+        again(sessions, task.id)
+        expire(sessions, task.id)
+    crash(sessions, again(sessions, task.id))
+    now = read(sessions, task.id)
+    assert [(each["attempt"], each["worker"]) for each in now.history] == [
+        (number, "worker-1") for number in (1, 2, 3)
+    ]
+    moments = [dt.datetime.fromisoformat(each["at"]) for each in now.history]
+    assert moments == sorted(moments)
+    assert now.error == "given up after 3 losses: " + "; ".join(
+        f"{each['at'][:19]}Z attempt {number}: {what}"
+        for number, (each, what) in enumerate(
+            zip(
+                now.history,
+                [
+                    *["worker worker-1 stopped answering"] * 2,
+                    "its own process at worker-1 was killed by SIGKILL",
+                ],
+                strict=True,
+            ),
+            1,
+        )
+    )
+
+
+def test_only_the_first_lost_worker_is_made_good_for_at_once(sessions, rung):
+    task = claimed(sessions)
+    rung.clear()
+    expire(sessions, task.id)
+    assert [ring.task_id for ring in rung] == [task.id]
+    assert claim(sessions, task.id) is not None
+    rung.clear()
     expire(sessions, task.id)
     now = read(sessions, task.id)
-    assert now.state == TaskState.FAILURE
-    assert now.error == "worker worker-1 stopped answering; given up after 3 lost workers"
+    assert rung == []
+    assert 1 < (now.run_after - ago(sessions)).total_seconds() <= 4
+
+
+def test_the_waits_of_a_suspect_grow_to_an_upper_end():
+    assert [lifecycle.loss_backoff(losses) for losses in (0, 1)] == [0, 0]
+    for losses, low, high in ((2, 2, 4), (3, 8, 16), (4, 10, 20), (9, 10, 20)):
+        assert all(low <= lifecycle.loss_backoff(losses) <= high for _ in range(100))
+
+
+def test_a_crash_of_who_no_longer_holds_it_changes_nothing(sessions):
+    task = claimed(sessions)
+    expire(sessions, task.id)
+    assert not crash(sessions, task)
+    assert read(sessions, task.id).losses == 1
+
+
+def test_lost_workers_cost_no_attempt(sessions):
+    task = ask_for(sessions)
+    for _ in range(3):
+        again(sessions, task.id)
+        expire(sessions, task.id)
+    for _ in range(lifecycle.MAX_ATTEMPTS - 1):
+        held = again(sessions, task.id)
+        assert do(sessions, lifecycle.retry, held.id, held.epoch, "busy") is not None
+    held = again(sessions, task.id)
+    assert do(sessions, lifecycle.retry, held.id, held.epoch, "busy") is None
+    assert read(sessions, task.id).error == "busy (gave up after 4 attempts)"
+
+
+def test_the_history_has_an_upper_end(sessions):
+    task = claimed(sessions)
+    change(
+        sessions, task.id, history=[{"at": "", "worker": "", "attempt": 0, "what": str(n)} for n in range(40)]
+    )
+    do(sessions, lifecycle.retry, task.id, task.epoch, "busy")
+    history = read(sessions, task.id).history
+    assert (len(history), history[-1]["what"], history[0]["what"]) == (lifecycle.HISTORY, "busy", "21")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda sessions, task: do(sessions, lifecycle.retry, task.id, task.epoch, "busy"),
+        lambda sessions, task: do(sessions, lifecycle.hand_back, task.id, task.epoch),
+        lambda sessions, task: expire(sessions, task.id),
+    ],
+    ids=["retry", "hand back", "expire"],
+)
+def test_what_nobody_works_on_shows_no_progress(sessions, leave):
+    task = claimed(sessions)
+    do(sessions, lifecycle.report, task.id, task.epoch, "matching", 3, 7)
+    leave(sessions, task)
+    now = read(sessions, task.id)
+    assert (now.stage, now.current, now.total) == (None, None, None)
 
 
 @pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.RETRY])
@@ -254,8 +370,9 @@ def test_a_cancelled_task_cannot_commit(sessions):
         lambda sessions, task: do(sessions, lifecycle.retry, task.id, task.epoch, "busy"),
         lambda sessions, task: do(sessions, lifecycle.hand_back, task.id, task.epoch),
         lambda sessions, task: expire(sessions, task.id),
+        crash,
     ],
-    ids=["fail", "retry", "hand back", "expire"],
+    ids=["fail", "retry", "hand back", "expire", "crash"],
 )
 def test_however_a_cancelled_task_leaves_its_worker_it_is_revoked(sessions, leave):
     task = cancel_running(sessions)
@@ -299,6 +416,7 @@ def test_cancel_and_completion_at_once_agree(sessions):
 
 def test_a_dead_letter_starts_anew(sessions, rung):
     task = claimed(sessions)
+    change(sessions, task.id, losses=3)
     do(sessions, lifecycle.fail, task.id, task.epoch, "no such file")
     rung.clear()
     do(sessions, lifecycle.requeue, task.id)

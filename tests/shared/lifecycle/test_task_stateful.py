@@ -123,7 +123,7 @@ class Tasks(RuleBasedStateMachine):
             assert seconds is None
         elif model.cancelled:
             self.end(model, TaskState.REVOKED)
-        elif model.attempt >= 4:
+        elif model.attempt - model.losses >= 4:
             self.end(model, TaskState.FAILURE)
         else:
             assert seconds > 0
@@ -143,11 +143,22 @@ class Tasks(RuleBasedStateMachine):
         if model.state not in ACTIVE:
             return
         self.do(lambda session: lifecycle.expire(session, session.get_one(Task, task_id)))
+        self.lost(model)
+
+    @rule(claim=claims)
+    def crash(self, claim):
+        model = self.models[claim[0]]
+        assert self.do(lifecycle.crash, *claim, "was killed") == (model.holder == claim[1])
+        if model.holder == claim[1]:
+            self.lost(model, proof=True)
+
+    def lost(self, model, proof=False):
         model.losses += 1
         if model.cancelled:
             self.end(model, TaskState.REVOKED)
         else:
-            self.end(model, TaskState.FAILURE if model.losses >= 3 else TaskState.PENDING)
+            poison = proof or model.losses >= 10
+            self.end(model, TaskState.FAILURE if poison else TaskState.PENDING)
 
     @rule(task_id=tasks)
     def cancel(self, task_id):
@@ -171,7 +182,8 @@ class Tasks(RuleBasedStateMachine):
             assert model.state != TaskState.FAILURE
             return
         assert model.state == TaskState.FAILURE
-        model.state, model.attempt, model.losses, model.cancelled = TaskState.PENDING, 0, 0, False
+        model.state, model.attempt, model.cancelled = TaskState.PENDING, 0, False
+        model.losses = 0
 
     @invariant()
     def rows_are_as_the_model_says(self):

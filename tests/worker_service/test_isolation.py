@@ -1,0 +1,112 @@
+"""How the process of a suspect is watched: real processes, no database."""
+
+import datetime as dt
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.errors import Cancelled, Stopping, Transient
+from worker_service import isolation
+
+
+class Suspect:
+    """Keeps no lease, and tells when it has to stop."""
+
+    def __init__(self, reason: Exception | None = None) -> None:
+        self.task_id, self.epoch, self.reason = uuid.uuid4(), 3, reason
+        self.lease = dt.timedelta(seconds=2)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        yield
+
+    def raise_if_cancelled(self) -> None:
+        if self.reason is not None:
+            raise self.reason
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    """What the process loads: a module whose frame does with the task what a test says."""
+
+    def make(code: str) -> None:
+        lines = ["import os, re, signal, sys, threading, time", "class Frame:"]
+        lines += ["    stopped = threading.Event()", "    def stop(self): self.stopped.set()"]
+        lines += [f"    def resume(self, task_id, epoch): {code}", "frame = Frame()"]
+        (tmp_path / "app_of_a_test.py").write_text("\n".join(lines))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv(isolation.APP, "app_of_a_test")
+
+    return make
+
+
+def test_who_settles_its_task_dies_of_nothing(app, tmp_path):
+    app(f"open({str(tmp_path / 'told')!r}, 'w').write(f'{{task_id}} {{epoch}}')")
+    suspect = Suspect()
+    assert isolation.see_through(suspect) is None
+    assert (tmp_path / "told").read_text() == f"{suspect.task_id} 3"
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+        ("os._exit(3)", "ended with exit code 3"),
+    ],
+)
+def test_what_it_died_of_is_told(app, code, how):
+    app(code)
+    assert isolation.see_through(Suspect()) == how
+
+
+def test_what_was_out_of_its_hands_is_not_its_doing(app):
+    app("raise ConnectionError('the database is away')")
+    assert isolation.see_through(Suspect()) is None
+
+
+def test_it_stops_with_its_worker(app, tmp_path):
+    up, told = tmp_path / "up", tmp_path / "told"
+    app(f"open({str(up)!r}, 'w').close(); self.stopped.wait(20) and open({str(told)!r}, 'w').close()")
+
+    class Stopped(Suspect):
+        def raise_if_cancelled(self) -> None:
+            if up.exists():
+                raise Stopping
+
+    with pytest.raises(Stopping):
+        isolation.see_through(Stopped())
+    assert told.exists()
+
+
+@pytest.mark.parametrize("reason", [Cancelled("asked to stop"), Transient("took longer than 2 s")])
+def test_who_does_not_stop_is_killed(app, reason):
+    app("time.sleep(60)")
+    how = isolation.see_through(Suspect(reason))
+    assert how is not None
+    assert how.startswith("did not stop and was killed")
+    assert reason.detail in how
+
+
+def test_code_that_never_lets_go_of_the_interpreter_ends_with_where_it_hangs(tmp_path):
+    (tmp_path / "app_of_a_test.py").write_text(
+        "import re\n"
+        "class Frame:\n"
+        "    def stop(self): pass\n"
+        "    def resume(self, task_id, epoch): re.match('(a+)+b', 'a' * 40)\n"
+        "frame = Frame()\n"
+    )
+    program = (
+        "import sys; from worker_service import alone; alone.FROZEN_SECONDS = 2; "
+        f"sys.argv = ['alone', 'app_of_a_test', '{uuid.uuid4()}', '1']; sys.path.insert(0, {str(tmp_path)!r}); "
+        "alone.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "in resume" in done.stderr

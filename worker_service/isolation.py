@@ -1,0 +1,80 @@
+"""A suspect, a task that lost its worker twice, is worked on in a process of its own (`python -m worker_service.alone`).
+
+A worker that dies takes all its tasks with it, and nobody can tell which of them it was, or whether somebody pulled the plug.
+Of a process that works on one task while its worker goes on living, it can be told.
+"""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import AbstractContextManager, suppress
+from typing import Protocol
+
+from shared.errors import Stopping, VedetteError
+
+APP = "vedette_worker_app"
+"""The variable with the module that a worker's processes load, which the worker's first process sets."""
+UNABLE = 75
+"""Exit code (EX_TEMPFAIL) of a process that could not do its part, through no fault of the task."""
+LOOK_SECONDS = 0.1
+GRACE_SECONDS = 10.0
+"""How much later than the process its worker finds that the time is up, and how long it waits for a hand-back."""
+
+
+class Suspect(Protocol):
+    """A claimed task whose lease is kept here, while another process works on it."""
+
+    task_id: uuid.UUID
+    epoch: int
+
+    @property
+    def lease(self) -> dt.timedelta:
+        """How long the lease lasts without renewal."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep the lease."""
+
+    def raise_if_cancelled(self) -> None:
+        """Raise why the work has to stop, when it has to."""
+
+
+def see_through(suspect: Suspect) -> str | None:
+    """Wait for the suspect's own process; in words what it died of, None when it settled the task itself.
+
+    Raises Stopping when this worker has to stop; the process has ended then. Other reasons to stop the process finds
+    by itself, or it is killed.
+    """
+    app = os.environ.get(APP, "worker_service.app")
+    command = [sys.executable, "-m", "worker_service.alone", app, str(suspect.task_id), str(suspect.epoch)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        with suspect.held():
+            while not _ended(process, LOOK_SECONDS):
+                suspect.raise_if_cancelled()
+        return _death(process.returncode)
+    except Stopping:
+        process.terminate()
+        _ended(process, GRACE_SECONDS)
+        raise
+    except VedetteError as reason:
+        if _ended(process, suspect.lease.total_seconds() / 2):  # nobody renews it now
+            return None
+        return f"did not stop and was killed ({reason})"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
+
+
+def _death(code: int) -> str | None:
+    if code in (0, UNABLE):
+        return None
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
