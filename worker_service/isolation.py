@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol
@@ -19,9 +20,11 @@ APP = "vedette_worker_app"
 """The variable with the module that a worker's processes load, which the worker's first process sets."""
 UNABLE = 75
 """Exit code (EX_TEMPFAIL) of a process that could not do its part, through no fault of the task."""
+OVERDUE = 124
+"""Exit code of a process whose task went on when its time was up."""
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 10.0
-"""How much later than the process its worker finds that the time is up, and how long it waits for a hand-back."""
+"""How long a task may take to stop when its time is up, or its process to hand it back."""
 
 
 class Suspect(Protocol):
@@ -74,7 +77,16 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return process.returncode is not None
 
 
+def end_when_overdue(limit: float) -> None:
+    """In the process of a suspect: end it when the task goes on long after its `limit` of seconds from now."""
+    timer = threading.Timer(limit + GRACE_SECONDS, os._exit, (OVERDUE,))
+    timer.daemon = True
+    timer.start()
+
+
 def _death(code: int) -> str | None:
     if code in (0, UNABLE):
         return None
+    if code == OVERDUE:
+        return "did not stop when its time was up"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

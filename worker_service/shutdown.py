@@ -20,8 +20,9 @@ class HandBack(Middleware):
         self.frame = frame
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002  # Dramatiq's hook
-        """Keep an eye on the master."""
+        """Keep an eye on the master, and on itself."""
         lifeline.watch()
+        lifeline.stay_awake()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
         """The process was told to stop."""

@@ -192,7 +192,7 @@ class Frame:
             return
         door = self.doors[task.name]
         if task.losses >= lifecycle.SUSPECT_LOSSES:
-            self._see_through_alone(task, door.time_limit)
+            self._see_through_alone(task)
         else:
             self._see_through(task, door.handler, door.time_limit)
 
@@ -204,6 +204,7 @@ class Frame:
             log.warning("task_lease_lost", task_id=str(task_id))
             return
         door = self.doors[task.name]
+        isolation.end_when_overdue(door.time_limit)
         self._see_through(task, door.handler, door.time_limit)
 
     def run(self, task_id: str, handler: Callable[..., Effect], limit: float = float("inf")) -> None:
@@ -253,9 +254,9 @@ class Frame:
             finally:
                 metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
 
-    def _see_through_alone(self, task: Task, limit: float) -> None:
+    def _see_through_alone(self, task: Task) -> None:
         """See a suspect through in a process of its own: what that dies of is its own doing, and harms nothing else."""
-        with self._in_work(task, limit + isolation.GRACE_SECONDS) as work:
+        with self._in_work(task) as work:
             log.info("suspect_isolated", attempt=task.attempt, losses=task.losses)
             try:
                 died = isolation.see_through(work)
@@ -268,7 +269,7 @@ class Frame:
                 metrics.observe(task.queue, task.name, "crashed", 0.0)
 
     @contextmanager
-    def _in_work(self, task: Task, limit: float) -> Iterator[Work]:
+    def _in_work(self, task: Task, limit: float = float("inf")) -> Iterator[Work]:
         """The task's work, which is told when this process has to stop."""
         work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
         self._works.add(work)

@@ -57,6 +57,10 @@ def test_who_settles_its_task_dies_of_nothing(app, tmp_path):
         ("os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
         ("os._exit(3)", "ended with exit code 3"),
+        (
+            "from worker_service import isolation as i; i.GRACE_SECONDS = 0.5; i.end_when_overdue(0.5); time.sleep(60)",
+            "did not stop when its time was up",
+        ),
     ],
 )
 def test_what_it_died_of_is_told(app, code, how):
@@ -101,7 +105,7 @@ def test_code_that_never_lets_go_of_the_interpreter_ends_with_where_it_hangs(tmp
         "frame = Frame()\n"
     )
     program = (
-        "import sys; from worker_service import alone; alone.FROZEN_SECONDS = 2; "
+        "import sys; from worker_service import alone, lifeline; lifeline.FROZEN_SECONDS = 2; "
         f"sys.argv = ['alone', 'app_of_a_test', '{uuid.uuid4()}', '1']; sys.path.insert(0, {str(tmp_path)!r}); "
         "alone.main()"
     )
