@@ -85,7 +85,7 @@ def end_when_overdue(limit: float) -> None:
 
 
 def _death(code: int) -> str | None:
-    if code in (0, UNABLE):
+    if code in (0, UNABLE, -signal.SIGTERM, -signal.SIGINT):  # told to stop, before it could listen
         return None
     if code == OVERDUE:
         return "did not stop when its time was up"

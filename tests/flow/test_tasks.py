@@ -162,7 +162,7 @@ def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, schedule
             current = worker()
         return (row := read(sessions, task.id)).state in ENDED and row
 
-    row = wait_for(dead, 2 * PATIENCE, "the poison to be given up")
+    row = wait_for(dead, 4 * PATIENCE, "the poison to be given up")  # five processes start one after another
     assert (row.state, starts(sessions, task.id)) == (TaskState.FAILURE, 3)
     assert row.losses == 3
     assert [each["attempt"] for each in row.history] == [1, 2, 3]

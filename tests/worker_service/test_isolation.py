@@ -68,8 +68,15 @@ def test_what_it_died_of_is_told(app, code, how):
     assert isolation.see_through(Suspect()) == how
 
 
-def test_what_was_out_of_its_hands_is_not_its_doing(app):
-    app("raise ConnectionError('the database is away')")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ConnectionError('the database is away')",
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGTERM)",
+    ],
+)
+def test_what_was_out_of_its_hands_is_not_its_doing(app, code):
+    app(code)
     assert isolation.see_through(Suspect()) is None
 
 
