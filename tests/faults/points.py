@@ -6,6 +6,7 @@ step it was, and a fault may strike just before or just after its commit:
     before-ask,   after-ask      a task is added; after: committed, and nobody rung for yet
     before-claim, after-claim    a worker takes a task; after: committed, and its handler not begun
     before-end,   after-end      a task ends well with its effect; after: committed, and what follows not rung for yet
+    before-record, after-record  what came of an attempt to deliver is noted; before: the receiver has it, and no row says so
     before-dot,   after-dot      a worker notes that it ends a mail; after: committed, and the mail not ended yet
 
 What strikes is an action: `kill` and `stop` are SIGKILL and SIGSTOP to the process itself, `refuse` is the database's
@@ -72,6 +73,8 @@ def _step(statement: str, parameters: Any) -> str | None:
         return "ask"
     if statement.startswith("UPDATE delivery_attempt SET handing_over_at="):
         return "dot"
+    if statement.startswith("UPDATE delivery_attempt SET seconds="):
+        return "record"
     if words != ["UPDATE", "task"]:
         return None
     values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}

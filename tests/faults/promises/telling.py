@@ -4,8 +4,9 @@ Real receivers note what comes, and check each signature when it does. What was 
 compares with what is in the application, at the webhooks and at the mail server, and with what owners see of their deliveries.
 """
 
-import json
+import datetime as dt
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,8 +38,8 @@ ANSWER_SECONDS = 0.03
 """How long a receiver thinks, so that there is a middle to be killed in."""
 PAUSE = (0.0, 1.2)
 """Seconds from a worker's being busy until it is killed."""
-POINTS = ("after-claim", "before-dot", "after-dot", "before-end", "after-end")
-"""Where every other worker dies by itself: among them between sending and recording, and around the end of a mail."""
+POINTS = ("before-record", "before-dot", "after-claim", "before-record", "after-dot", "after-end")
+"""Where three of four workers die by themselves: among them between sending and recording, and around the end of a mail."""
 PASSAGES = 6
 """At which passage of its point, at most."""
 REDIS_AWAY = 1.0
@@ -63,12 +64,10 @@ class Heard:
     """What reached the webhooks."""
 
     copies: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
-    """The bodies that came under each id."""
+    """The bodies that came under each id, in the order in which the first ones came."""
     number: int = 0
     forged: int = 0
     """Requests whose signature does not hold."""
-    first: list[tuple[str, str, str]] = field(default_factory=list)
-    """Of the first copy of each, in the order of their arrival: receiver's path and entity, and when it was made."""
 
     def __call__(self, request: Received) -> None:
         self.number += 1
@@ -77,19 +76,7 @@ class Heard:
             Webhook(SECRET).verify(request.body, request.headers)
         except WebhookVerificationError:
             self.forged += 1
-        if message_id not in self.copies:
-            data = json.loads(request.body)["data"]
-            self.first.append((request.target, data["entity"]["id"], data["created_at"]))
         self.copies[message_id].add(request.body)
-
-    def overtaken(self) -> int:
-        """How many came before something older about the same thing."""
-        newest: dict[tuple[str, str], str] = {}
-        wrong = 0
-        for target, entity, made in self.first:
-            wrong += made < newest.get((target, entity), "")
-            newest[target, entity] = max(made, newest.get((target, entity), ""))
-        return wrong
 
 
 def everything_arrives(bench: Bench, size: int) -> Iterator[Figure]:
@@ -206,21 +193,27 @@ def _kill_one(bench: Bench, workers: list[Process], number: int) -> None:
     struck = len(bench.journal.of("struck"))
     bench.until(lambda: _busy(bench, workers), 10.0)
     load.pause(bench, *PAUSE)
-    while (dead := next((each for each in workers if not each.alive), None)) is not None:
-        dead.environment.pop(points.POINT, None)
-        dead.kill()  # what its master left
-        bench.restart(dead)
-        if len(bench.journal.of("struck")) > struck:
+    while True:
+        dead = next((each for each in workers if not each.alive), None)
+        victim = dead or _choose(bench, workers)
+        if dead is None:
+            bench.kill(victim)
+        dead_by_fault = dead is None or len(bench.journal.of("struck")) > struck
+        victim.kill()  # what its master left
+        victim.environment.pop(points.POINT, None)
+        if number % 4:
+            point = POINTS[number % len(POINTS)]
+            victim.environment[points.POINT] = f"{point}=kill:{bench.dice.randint(1, PASSAGES)}"
+        bench.restart(victim)
+        if dead_by_fault:
             return
+
+
+def _choose(bench: Bench, workers: list[Process]) -> Process:
+    """A busy worker, rather one that does not wait for its point."""
     busy = _busy(bench, workers)
     unplanned = [worker for worker in busy if points.POINT not in worker.environment]
-    victim = bench.dice.choice(unplanned or busy or workers)
-    victim.environment.pop(points.POINT, None)
-    bench.kill(victim)
-    if number % 2:
-        point = POINTS[number // 2 % len(POINTS)]
-        victim.environment[points.POINT] = f"{point}=kill:{bench.dice.randint(1, PASSAGES)}"
-    bench.restart(victim)
+    return bench.dice.choice(unplanned or busy or workers)
 
 
 def _drain(bench: Bench) -> bool:
@@ -257,6 +250,8 @@ class Verdict:
     """What did not arrive where it should, in words."""
     doubled: list[str]
     """What was told twice in the application or by mail, or under two ids, or differently under one."""
+    overtaken: int
+    """Webhooks that came before an earlier one about the same thing."""
     unended: int
     """Deliveries that are neither delivered nor known to be doubtful."""
     doubtful: int
@@ -281,11 +276,11 @@ def _judge(bench: Bench, shape: Shape, heard: Heard, mailbox: Mailbox, *, ended:
         f"of workers, {len(bench.journal.of('struck'))} of them at named points"
         + "".join(f"; {what} {number} times" for what, number in servers.items() if number),
         f"{len(verdict.lost)} lost, {len(verdict.doubled)} doubled; webhooks: {len(heard.copies)} ids in {heard.number} copies, "
-        f"{heard.forged} signatures wrong, {heard.overtaken()} out of order; mails: {len(mailbox.mails)} at the server, "
+        f"{heard.forged} signatures wrong, {verdict.overtaken} out of order; mails: {len(mailbox.mails)} at the server, "
         f"{verdict.doubtful} reported lost and not repeated ({verdict.taken} of them at the server)",
         ended
         and kills >= shape.kills
-        and not (verdict.lost or verdict.doubled or verdict.unended or heard.forged or heard.overtaken()),
+        and not (verdict.lost or verdict.doubled or verdict.unended or heard.forged or verdict.overtaken),
         "; ".join([*wrong, *([f"{verdict.unended} deliveries not ended"] if verdict.unended else [])]),
     )
 
@@ -323,7 +318,20 @@ def _verdict(bench: Bench, heard: Heard, mailbox: Mailbox) -> Verdict:
     doubled += [f"not asked for: {each}" for each in in_app if each not in due]
     pending = [way for way in ways if way.state != DeliveryState.DELIVERED and not _is_doubtful(way)]
     taken = sum(way.message_id in mails for way in doubtful)
-    return Verdict(len(webhooks), len(by_mail), lost, doubled, len(pending), len(doubtful), taken)
+    overtaken = _overtaken(webhooks, list(heard.copies))
+    return Verdict(len(webhooks), len(by_mail), lost, doubled, overtaken, len(pending), len(doubtful), taken)
+
+
+def _overtaken(webhooks: list[Delivery], arrived: list[str]) -> int:
+    """How many came before an earlier one of their channel about the same thing; which is earlier, the channel's lock decided."""
+    ways = {way.message_id: way for way in webhooks}
+    latest: dict[tuple[uuid.UUID | None, str | None], tuple[dt.datetime, dt.datetime, uuid.UUID]] = {}
+    wrong = 0
+    for way in (ways[each] for each in arrived if each in ways):
+        key, place = (way.channel_id, way.order_key), (way.due_at, way.created_at, way.id)
+        wrong += key in latest and place < latest[key]
+        latest[key] = max(place, latest.get(key, place))
+    return wrong
 
 
 def _is_doubtful(way: Delivery) -> bool:
