@@ -5,6 +5,8 @@ reads first and writes later would otherwise fail with "database is locked" what
 """
 
 import datetime as dt
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.sql.functions import FunctionElement
 
 Sessions = sessionmaker[Session]
@@ -27,6 +29,8 @@ IDLE_SECONDS = 60
 """PostgreSQL ends a transaction that does nothing for so long: a stopped process must not hold its rows for ever."""
 LIST_LENGTH = 1000
 """Values in one IN list: SQLite allows 32,766 variables a statement, and a value may be several."""
+REST_SECONDS = 1.0
+"""A connection that was used later than so long ago is taken to live still; a server takes longer to restart."""
 NO_LIMIT = -1
 """Threads bound the connections; one that keeps a lease alive must never wait for those that work."""
 
@@ -62,14 +66,11 @@ def make_engine(url: str) -> sa.Engine:
         connect: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
         if "options" not in sa.make_url(url).query:
             connect["options"] = f"-c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
-        return sa.create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=10,
-            max_overflow=NO_LIMIT,
-            connect_args=connect,
-            hide_parameters=True,
+        engine = sa.create_engine(
+            url, pool_size=10, max_overflow=NO_LIMIT, connect_args=connect, hide_parameters=True
         )
+        _ping_after_a_rest(engine)
+        return engine
     engine = sa.create_engine(
         url, max_overflow=NO_LIMIT, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
     )
@@ -94,6 +95,26 @@ def make_engine(url: str) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _ping_after_a_rest(engine: sa.Engine) -> None:
+    """Have a pooled connection prove that it lives, and the whole pool thrown away when it does not, unless it was used just now.
+
+    SQLAlchemy's own `pool_pre_ping` asks every time, which costs a short transaction as much again.
+    """
+
+    @sa.event.listens_for(engine, "checkin")
+    def note(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["rests_since"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        if time.monotonic() - entry.info.get("rests_since", math.inf) < REST_SECONDS:
+            return  # a new one has not rested at all
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise sa.exc.InvalidatePoolError from None
 
 
 def describe(url: str) -> str:
@@ -169,6 +190,32 @@ def _as_it_is(element: Unindexed, compiler: sa.Compiled, **options: Any) -> str:
 @compiles(Unindexed, "sqlite")
 def _with_a_plus(element: Unindexed, compiler: sa.Compiled, **options: Any) -> str:
     return f"+{compiler.process(element.clauses, **options)}"
+
+
+class Clock(FunctionElement[dt.datetime]):
+    """The database's clock when the statement began, so many seconds later: `now` without asking for it first."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: sa.ColumnElement[float] | None = None) -> None:
+        super().__init__(*[] if seconds is None else [seconds])
+
+
+@compiles(Clock)
+def _timestamp(element: Clock, compiler: sa.Compiled, **options: Any) -> str:
+    # Not clock_timestamp(): it moves within a statement, so that no index could be asked with it.
+    if not list(element.clauses):
+        return "statement_timestamp()"
+    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(Clock, "sqlite")
+def _text(element: Clock, compiler: sa.Compiled, **options: Any) -> str:
+    clock = "strftime('%Y-%m-%d %H:%M:%f000', 'now'"  # as long as what Python's datetimes become
+    if not list(element.clauses):
+        return f"{clock})"
+    return f"{clock}, {compiler.process(element.clauses, **options)} || ' seconds')"
 
 
 def now(session: Session) -> dt.datetime:

@@ -4,14 +4,16 @@ A message may be lost, doubled, late or out of order. The sweeper rings again fo
 fail: it gives up within a second and says so in its answer.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import dramatiq
 import redis
 import structlog
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -41,6 +43,37 @@ def connect(url: str, timeout: float) -> redis.Redis:
     return client
 
 
+class _Consumer(_RedisConsumer):
+    """A consumer that fetches again as soon as one of its messages is done, when it has all that it may take.
+
+    Dramatiq's own sleeps meanwhile, longer each time, up to the `worker_timeout`.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]
+        self._done = threading.Event()
+
+    def __next__(self) -> dramatiq.broker.MessageProxy | None:
+        """The next message; None when there is none, after a moment."""
+        if not self.message_cache and self.outstanding_message_count >= self.prefetch:
+            if self._done.wait(self.timeout / 1000):
+                self._done.clear()
+                self.misses = 0
+            return None
+        message: dramatiq.broker.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        return message
+
+    def ack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """A message was answered."""
+        super().ack(message)  # type: ignore[no-untyped-call]
+        self._done.set()
+
+    def nack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """A message was given up."""
+        super().nack(message)  # type: ignore[no-untyped-call]
+        self._done.set()
+
+
 class Broker(RedisBroker):
     """Dramatiq's broker, of whose messages a process takes no more at once from a queue than `at_once` says.
 
@@ -48,6 +81,11 @@ class Broker(RedisBroker):
     """
 
     at_once: Mapping[str, int] = MappingProxyType({})
+
+    @property
+    def consumer_class(self) -> type[dramatiq.Consumer]:
+        """What fetches."""
+        return _Consumer
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
         """A consumer of one queue; messages being worked on count as taken."""

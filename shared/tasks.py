@@ -161,12 +161,14 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         created_at=now,
     )
+    due = task.run_after <= now
+    task.rung_at = now if due else None
     if task.dedupe_key is None:
         session.add(task)
         session.flush()
     elif (standing := _add_unless_asked(session, task)) is not task:
         return standing
-    if task.run_after <= now:
+    if due:
         ring_after_commit(session, task, now)
     return task
 

@@ -4,7 +4,6 @@ A worker that dies takes all its tasks with it, and nobody can tell which of the
 Of a process that works on one task while its worker goes on living, it can be told.
 """
 
-import datetime as dt
 import os
 import signal
 import subprocess
@@ -28,24 +27,19 @@ GRACE_SECONDS = 10.0
 
 
 class Suspect(Protocol):
-    """A claimed task whose lease is kept here, while another process works on it."""
+    """A claimed task, on which another process works."""
 
     task_id: uuid.UUID
     epoch: int
-
-    @property
-    def lease(self) -> dt.timedelta:
-        """How long the lease lasts without renewal."""
-
-    def held(self) -> AbstractContextManager[None]:
-        """Keep the lease."""
 
     def raise_if_cancelled(self) -> None:
         """Raise why the work has to stop, when it has to."""
 
 
-def see_through(suspect: Suspect) -> str | None:
-    """Wait for the suspect's own process; in words what it died of, None when it settled the task itself.
+def see_through(suspect: Suspect, lease: AbstractContextManager[None], patience: float) -> str | None:
+    """Wait for the suspect's own process, keeping its `lease`; in words what it died of, None when it settled the task itself.
+
+    Once it is to stop nobody renews the lease any more: it has `patience` seconds.
 
     Raises Stopping when this worker has to stop; the process has ended then. Other reasons to stop the process finds
     by itself, or it is killed.
@@ -54,7 +48,7 @@ def see_through(suspect: Suspect) -> str | None:
     command = [sys.executable, "-m", "worker_service.alone", app, str(suspect.task_id), str(suspect.epoch)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        with suspect.held():
+        with lease:
             while not _ended(process, LOOK_SECONDS):
                 suspect.raise_if_cancelled()
         return _death(process.returncode)
@@ -63,7 +57,7 @@ def see_through(suspect: Suspect) -> str | None:
         _ended(process, GRACE_SECONDS)
         raise
     except VedetteError as reason:
-        if _ended(process, suspect.lease.total_seconds() / 2):  # nobody renews it now
+        if _ended(process, patience):
             return None
         return f"did not stop and was killed ({reason})"
     finally:

@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
 import structlog
 from dramatiq import Retry
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from shared import database
@@ -31,14 +29,13 @@ from shared.models.task import Task
 from shared.settings import Settings
 from shared.tasks import QUEUES
 from worker_service import isolation, metrics
+from worker_service.leases import Lease, Leases
 
 log = structlog.get_logger(__name__)
 
 Effect = Callable[[Session], Document | None]
 """Writes a handler's result in the task's last transaction; what it gives back becomes the task's result."""
 
-POLL_SECONDS = 0.5
-"""How soon a worker notices a cancel."""
 REPORT_SECONDS = 0.25
 """Progress within one stage is written no more often than this."""
 SLICE = 0.25
@@ -60,16 +57,8 @@ class Work:
     epoch: int
     sessions: Sessions
     settings: Settings
-    limit: float = float("inf")
-    """Seconds that this attempt may take."""
-    _stop: threading.Event = field(default_factory=threading.Event)
     _interrupt: VedetteError | None = None
     _reported: tuple[str, float] = ("", 0.0)
-
-    @property
-    def lease(self) -> dt.timedelta:
-        """How long the lease lasts without renewal."""
-        return dt.timedelta(seconds=self.settings.lease_seconds)
 
     def progress(self, stage: str, current: int, total: int | None = None) -> None:
         """Say how far the work is; a new stage or its last step is always written, the rest a few times a second."""
@@ -113,48 +102,6 @@ class Work:
         """A reading transaction."""
         return database.reading(self.sessions)
 
-    def _watch(self) -> None:
-        """Keep the lease alive and notice cancels, until the work ends. Outlives a database that is away for a moment.
-
-        A task that does not stop when its time is up, or when it was cancelled, loses its lease: it may hang.
-        """
-        started = renewed = time.monotonic()
-        poll = min(POLL_SECONDS, self.settings.lease_seconds / 6)
-        while not self._stop.wait(poll) and (
-            self._interrupt is None or isinstance(self._interrupt, Stopping)
-        ):
-            if time.monotonic() - started >= self.limit:
-                self.interrupt(Transient(f"took longer than {self.limit:.0f} s"))
-                return
-            try:
-                if time.monotonic() - renewed >= self.settings.lease_seconds / 3:
-                    with database.transaction(self.sessions) as session:
-                        lifecycle.renew(session, self.task_id, self.epoch, self.lease)
-                    renewed = time.monotonic()
-                self._look()
-            except SQLAlchemyError as error:
-                log.warning("lease_not_renewed", task_id=str(self.task_id), error=str(error))
-
-    def _look(self) -> None:
-        with database.reading(self.sessions) as session:
-            query = sa.select(Task.epoch, Task.cancel_requested_at).where(Task.id == self.task_id)
-            row = session.execute(query).one_or_none()
-        if row is None or row.epoch != self.epoch:
-            self.interrupt(LeaseLost(f"the lease of task {self.task_id} was taken away"))
-        elif row.cancel_requested_at is not None:
-            self.interrupt(Cancelled(f"task {self.task_id} was asked to stop"))
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Watch over the lease while the handler works."""
-        watcher = threading.Thread(target=self._watch, name=f"lease-{self.task_id}", daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            watcher.join()
-
 
 @dataclass(frozen=True)
 class Door:
@@ -176,9 +123,13 @@ class Frame:
     _turns: dict[str, Iterator[int]] = field(
         default_factory=lambda: {queue: itertools.count(1) for queue in QUEUES}
     )
+    _leases: Leases = field(init=False)
     _works: set[Work] = field(default_factory=set)
     """What this process works on now."""
     _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_leases", Leases(self.sessions, self.settings.lease_seconds))
 
     def answer(self, queue: str) -> None:
         """Answer a doorbell of `queue`: claim the task whose turn it is, whichever was rung for, and see it through.
@@ -247,10 +198,10 @@ class Frame:
 
     def _see_through(self, task: Task, handler: Callable[..., Effect], limit: float) -> None:
         began, outcome = time.monotonic(), "retried"
-        with self._in_work(task, limit) as work:
+        with self._in_work(task) as work:
             try:
                 log.info("task_started", attempt=task.attempt)
-                outcome = self._attempt(work, handler, task.arguments)
+                outcome = self._attempt(work, self._held(work, limit), handler, task.arguments)
             finally:
                 metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
 
@@ -259,7 +210,7 @@ class Frame:
         with self._in_work(task) as work:
             log.info("suspect_isolated", attempt=task.attempt, losses=task.losses)
             try:
-                died = isolation.see_through(work)
+                died = isolation.see_through(work, self._held(work), self.settings.lease_seconds / 2)
             except Stopping:
                 self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
                 return
@@ -269,9 +220,9 @@ class Frame:
                 metrics.observe(task.queue, task.name, "crashed", 0.0)
 
     @contextmanager
-    def _in_work(self, task: Task, limit: float = float("inf")) -> Iterator[Work]:
+    def _in_work(self, task: Task) -> Iterator[Work]:
         """The task's work, which is told when this process has to stop."""
-        work = Work(task.id, task.epoch, self.sessions, self.settings, limit)
+        work = Work(task.id, task.epoch, self.sessions, self.settings)
         self._works.add(work)
         if self._stopping.is_set():
             work.interrupt(Stopping())
@@ -281,10 +232,20 @@ class Frame:
         finally:
             self._works.discard(work)
 
-    def _attempt(self, work: Work, handler: Callable[..., Effect], arguments: Document) -> str:
+    def _held(self, work: Work, limit: float = float("inf")) -> AbstractContextManager[None]:
+        """Keeps the lease of what is worked on, which is to stop after `limit` seconds."""
+        return self._leases.held(Lease(work.task_id, work.epoch, limit, work.interrupt))
+
+    def _attempt(
+        self,
+        work: Work,
+        lease: AbstractContextManager[None],
+        handler: Callable[..., Effect],
+        arguments: Document,
+    ) -> str:
         """One attempt, and in a word how it ended."""
         try:
-            with work.held():
+            with lease:
                 effect = handler(work, **arguments)
                 self._commit(work, effect)
             log.info("task_succeeded")

@@ -38,8 +38,8 @@ MUTANTS = (
     Mutant(
         "no-fencing",
         LIFECYCLE,
-        "if task is None or task.epoch != epoch or task.state not in ACTIVE:",
-        "if task is None:",
+        "if row is None or row.epoch != epoch or row.state not in ACTIVE:",
+        "if row is None:",
         "P4",
     ),
     Mutant(
@@ -52,8 +52,8 @@ MUTANTS = (
     Mutant(
         "leases-are-not-renewed",
         LIFECYCLE,
-        "lease_until=database.now(session) + lease)",
-        "lease_until=Task.lease_until)",
+        ".values(lease_until=database.Clock(sa.literal(lease.total_seconds(), sa.Float())))",
+        ".values(lease_until=Task.lease_until)",
         "P16",
     ),
     Mutant(

@@ -141,3 +141,52 @@ def test_the_ring_comes_after_the_connection_is_free(engine):
     ask_for(sessions)
     assert checked_out == [0]
     assert ago(sessions) is not None
+
+
+@pytest.mark.parametrize("seconds", [0.0, 15.0, 0.25, -90.5])
+def test_the_clock_of_a_statement_is_the_databases(sessions, seconds):
+    task = ask_for(sessions)
+    clock = database.Clock(sa.literal(seconds, sa.Float())) if seconds else database.Clock()
+    with database.transaction(sessions) as session:
+        before = database.now(session)
+        session.execute(sa.update(Task).values(run_after=clock))
+        after = database.now(session)
+    written = read(sessions, task.id).run_after - dt.timedelta(seconds=seconds)
+    assert before - dt.timedelta(milliseconds=1) <= written <= after  # SQLite's has milliseconds
+
+
+def test_the_clock_of_a_statement_compares_with_what_python_wrote(sessions):
+    with database.transaction(sessions) as session:
+        now = database.now(session)
+    for second in range(-2, 3):
+        ask_for(sessions, run_after=now + dt.timedelta(seconds=60 * second, microseconds=1))
+    with database.reading(sessions) as session:
+        due = session.scalars(sa.select(Task.run_after).where(Task.run_after <= database.Clock())).all()
+        assert len(due) in (2, 3)  # what was due a moment ago is, unless the clock stood still
+        assert all(each <= database.now(session) for each in due)
+
+
+def test_a_connection_that_rested_proves_that_it_lives(postgres_url, monkeypatch):
+    engine = database.make_engine(postgres_url)
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+
+    def cut() -> None:
+        with engine.connect() as connection:
+            pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        with admin.connect() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+    def ask() -> int | None:
+        with engine.connect() as connection:
+            return connection.scalar(sa.text("SELECT 1"))
+
+    monkeypatch.setattr(database, "REST_SECONDS", 0.0)
+    cut()
+    assert ask() == 1
+    monkeypatch.setattr(database, "REST_SECONDS", 600.0)  # used just now: believed, and told apart once
+    cut()
+    with pytest.raises(OperationalError):
+        ask()
+    assert ask() == 1
+    engine.dispose()
+    admin.dispose()

@@ -1,4 +1,5 @@
 import socket
+import threading
 import time
 import uuid
 
@@ -51,6 +52,18 @@ def test_no_more_is_taken_from_a_queue_than_may_be_worked_on_at_once(redis_url, 
         taken[queue] = [message for message in (next(consumer) for _ in range(6)) if message]
     assert {queue: len(messages) for queue, messages in taken.items()} == {"scans": 2, "default": 4}
     assert doorbell.waiting(client, "scans") == 2  # another process may have them
+
+
+def test_who_has_all_that_it_may_take_fetches_as_soon_as_one_is_done(redis_url, client):
+    broker = doorbell.make_broker(redis_url, timeout=1.0)
+    doorbell.make_ringer(broker)([Ring(uuid.uuid4(), "any", "default") for _ in range(2)])
+    consumer = broker.consume("default", prefetch=1, timeout=20_000)
+    first = next(consumer)
+    threading.Timer(0.2, consumer.ack, (first,)).start()
+    began = time.monotonic()
+    assert next(consumer) is None  # it was done, there is room now
+    assert next(consumer) is not None
+    assert 0.1 < time.monotonic() - began < 10
 
 
 def timed(ring):

@@ -1,11 +1,9 @@
 """How the process of a suspect is watched: real processes, no database."""
 
-import datetime as dt
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 import pytest
 
@@ -14,19 +12,19 @@ from worker_service import isolation
 
 
 class Suspect:
-    """Keeps no lease, and tells when it has to stop."""
+    """Tells when it has to stop."""
 
     def __init__(self, reason: Exception | None = None) -> None:
         self.task_id, self.epoch, self.reason = uuid.uuid4(), 3, reason
-        self.lease = dt.timedelta(seconds=2)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        yield
 
     def raise_if_cancelled(self) -> None:
         if self.reason is not None:
             raise self.reason
+
+
+def see_through(suspect: Suspect) -> str | None:
+    """What it died of, with no lease to keep and 1 s to stop."""
+    return isolation.see_through(suspect, nullcontext(), 1.0)
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def app(tmp_path, monkeypatch):
 def test_who_settles_its_task_dies_of_nothing(app, tmp_path):
     app(f"open({str(tmp_path / 'told')!r}, 'w').write(f'{{task_id}} {{epoch}}')")
     suspect = Suspect()
-    assert isolation.see_through(suspect) is None
+    assert see_through(suspect) is None
     assert (tmp_path / "told").read_text() == f"{suspect.task_id} 3"
 
 
@@ -65,7 +63,7 @@ def test_who_settles_its_task_dies_of_nothing(app, tmp_path):
 )
 def test_what_it_died_of_is_told(app, code, how):
     app(code)
-    assert isolation.see_through(Suspect()) == how
+    assert see_through(Suspect()) == how
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_what_it_died_of_is_told(app, code, how):
 )
 def test_what_was_out_of_its_hands_is_not_its_doing(app, code):
     app(code)
-    assert isolation.see_through(Suspect()) is None
+    assert see_through(Suspect()) is None
 
 
 def test_it_stops_with_its_worker(app, tmp_path):
@@ -90,14 +88,14 @@ def test_it_stops_with_its_worker(app, tmp_path):
                 raise Stopping
 
     with pytest.raises(Stopping):
-        isolation.see_through(Stopped())
+        see_through(Stopped())
     assert told.exists()
 
 
 @pytest.mark.parametrize("reason", [Cancelled("asked to stop"), Transient("took longer than 2 s")])
 def test_who_does_not_stop_is_killed(app, reason):
     app("time.sleep(60)")
-    how = isolation.see_through(Suspect(reason))
+    how = see_through(Suspect(reason))
     assert how is not None
     assert how.startswith("did not stop and was killed")
     assert reason.detail in how

@@ -114,12 +114,12 @@ def test_a_retry_lets_its_lock_go(sessions, rung):
 def test_report_and_renew_only_under_the_present_epoch(sessions):
     task = claimed(sessions)
     change(sessions, task.id, lease_until=ago(sessions, seconds=1))
-    assert do(sessions, lifecycle.renew, task.id, task.epoch, LEASE)
+    assert do(sessions, lifecycle.renew, [(task.id, task.epoch)], LEASE)
     assert do(sessions, lifecycle.report, task.id, task.epoch, "matching", 3, 10)
     now = read(sessions, task.id)
     assert (now.state, now.stage, now.current, now.total) == (TaskState.PROGRESS, "matching", 3, 10)
     assert now.lease_until > ago(sessions)
-    assert not do(sessions, lifecycle.renew, task.id, task.epoch - 1, LEASE)
+    assert not do(sessions, lifecycle.renew, [(task.id, task.epoch - 1)], LEASE)
     assert not do(sessions, lifecycle.report, task.id, task.epoch - 1, "matching", 4, 10)
 
 
@@ -142,7 +142,7 @@ def test_an_old_epoch_can_do_nothing(sessions):
     assert not do(sessions, lifecycle.fail, task.id, task.epoch, "late")
     assert do(sessions, lifecycle.retry, task.id, task.epoch, "late") is None
     assert not do(sessions, lifecycle.hand_back, task.id, task.epoch)
-    assert not do(sessions, lifecycle.renew, task.id, task.epoch, LEASE)
+    assert not do(sessions, lifecycle.renew, [(task.id, task.epoch)], LEASE)
     after = read(sessions, task.id)
     assert (after.state, after.epoch, after.lease_until) == (before.state, before.epoch, before.lease_until)
     succeed(sessions, second)

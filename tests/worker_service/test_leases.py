@@ -1,0 +1,88 @@
+"""One thread watches over all leases of a process."""
+
+import threading
+import time
+import uuid
+
+import pytest
+
+from shared import database
+from shared.errors import Cancelled, LeaseLost, Transient
+from shared.lifecycle import task as lifecycle
+from shared.models.task import Task
+from tests.builders import claimed, read, wait_for
+from worker_service.leases import Lease, Leases
+
+
+@pytest.fixture
+def leases(sessions) -> Leases:
+    return Leases(sessions, 1.0)
+
+
+def lease_for(task, interrupted, limit=60.0) -> Lease:
+    return Lease(task.id, task.epoch, limit, lambda reason: interrupted.update({task.id: type(reason)}))
+
+
+def watchers():
+    return [each for each in threading.enumerate() if each.name == "leases"]
+
+
+def test_many_leases_are_one_threads_work_and_it_ends_with_them(leases, sessions):
+    tasks = [claimed(sessions) for _ in range(3)]
+    before = {task.id: task.lease_until for task in tasks}
+    wait_for(lambda: not watchers())
+    with (
+        leases.held(lease_for(tasks[0], {})),
+        leases.held(lease_for(tasks[1], {})),
+        leases.held(lease_for(tasks[2], {})),
+    ):
+        for task in tasks:
+            wait_for(lambda task=task: read(sessions, task.id).lease_until != before[task.id])
+        assert len(watchers()) == 1
+    wait_for(lambda: not watchers(), 5.0)
+    until = read(sessions, tasks[0].id).lease_until
+    with leases.held(lease_for(tasks[0], {})):  # and begins again
+        wait_for(lambda: read(sessions, tasks[0].id).lease_until > until)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_row_that_somebody_holds_lets_no_other_lease_run_out(leases, sessions):
+    busy, other = claimed(sessions), claimed(sessions)
+    interrupted = {}
+    with (
+        leases.held(lease_for(busy, interrupted)),
+        leases.held(lease_for(other, interrupted)),
+        database.transaction(sessions) as session,
+    ):
+        lifecycle.guard(session, busy.id, busy.epoch)  # as an effect that takes long
+        began = time.monotonic()
+        seen = {read(sessions, other.id).lease_until}
+        while time.monotonic() - began < 1.5:
+            seen.add(read(sessions, other.id).lease_until)
+            time.sleep(0.05)
+    assert len(seen) > 2
+    assert interrupted == {}
+
+
+def test_each_lease_hears_what_concerns_it(leases, sessions):
+    cancelled, lost, overdue, fine = (claimed(sessions) for _ in range(4))
+    interrupted = {}
+    with (
+        leases.held(lease_for(cancelled, interrupted)),
+        leases.held(lease_for(lost, interrupted)),
+        leases.held(lease_for(overdue, interrupted, limit=0.3)),
+        leases.held(lease_for(fine, interrupted)),
+    ):
+        with database.transaction(sessions) as session:
+            lifecycle.request_cancel(session, cancelled.id)
+            lifecycle.expire(session, session.get_one(Task, lost.id, with_for_update=True))
+        wait_for(lambda: len(interrupted) == 3)
+    assert interrupted == {cancelled.id: Cancelled, lost.id: LeaseLost, overdue.id: Transient}
+
+
+def test_a_task_that_is_gone_is_lost(leases, sessions):
+    interrupted = {}
+    task = Task(id=uuid.uuid4(), epoch=1)
+    with leases.held(lease_for(task, interrupted)):
+        wait_for(lambda: interrupted)
+    assert interrupted == {task.id: LeaseLost}
