@@ -47,12 +47,11 @@ def declare(broker: dramatiq.Broker, frame: Frame, doors: Iterable[Door] = DOORS
     for door in doors:
         queue = tasks.CONTRACTS[door.contract].queue
         dramatiq.actor(
-            _answer(frame, queue),
             actor_name=door.contract,
             queue_name=queue,
             broker=broker,
             time_limit=(_longest(frame, queue) + GRACE) * 1000,
-        )
+        )(_answer(frame, queue))
 
 
 def _longest(frame: Frame, queue: str) -> float:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from typing import NoReturn
 
 import structlog
 from dramatiq.middleware import Middleware
@@ -48,12 +49,12 @@ class Exposition(Middleware):
     """Has Dramatiq start one process beside its workers that serves the numbers."""
 
     @property
-    def forks(self) -> list[Callable[[], None]]:
+    def forks(self) -> list[Callable[[], int]]:
         """What to start."""
         return [serve]
 
 
-def serve() -> None:
+def serve() -> NoReturn:
     """Serve the numbers of all processes of this worker until it stops, at `VEDETTE_WORKER_METRICS`.
 
     An address that cannot be had is a line in the log: work goes on without numbers.

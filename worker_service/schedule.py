@@ -26,13 +26,12 @@ def declare(broker: dramatiq.Broker, sessions: Sessions) -> None:
     """Put a periodic actor for every job on `broker`."""
     for job in TIMETABLE:
         dramatiq.actor(
-            _tick(sessions, job),
             actor_name=f"ask_{job.contract}",
             queue_name=tasks.CONTRACTS[job.contract].queue,
             broker=broker,
             max_retries=0,
             periodic=cron(job.cron),
-        )
+        )(_tick(sessions, job))
 
 
 def _tick(sessions: Sessions, job: Job) -> Callable[[], None]:

@@ -75,7 +75,7 @@ class Sweeper:
                 log.info("swept", action=action.__name__, rows=done)
 
 
-def _hold(session: Session, query: sa.Select[tuple[Task]]) -> Sequence[Task]:
+def _hold(session: Session, query: sa.Select[Task]) -> Sequence[Task]:
     """Rows that nobody else holds at this moment."""
     query = query.order_by(Task.priority, Task.created_at).limit(BATCH).with_for_update(skip_locked=True)
     return session.scalars(query).all()

@@ -180,7 +180,7 @@ class Frame:
     def abandon(self) -> None:
         """Hand back what did not come to a checkpoint in time; whoever still works on it can commit nothing."""
         for work in tuple(self._works):
-            self._settle(lambda s, w=work: lifecycle.hand_back(s, w.task_id, w.epoch))
+            self._hand_back(work)
             log.warning("task_abandoned", task_id=str(work.task_id))
 
     @property
@@ -212,7 +212,7 @@ class Frame:
             try:
                 died = isolation.see_through(work, self._held(work), self.settings.lease_seconds / 2)
             except Stopping:
-                self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
+                self._hand_back(work)
                 return
             if died is not None:
                 self._settle(lambda s: lifecycle.crash(s, work.task_id, work.epoch, died))
@@ -258,11 +258,12 @@ class Frame:
             log.warning("task_lease_lost", error=str(error))
             return "lease_lost"
         except Permanent as error:
-            self._settle(lambda s, e=error: lifecycle.fail(s, work.task_id, work.epoch, e.detail))
-            log.warning("task_failed", error=error.detail)
+            detail = error.detail
+            self._settle(lambda s: lifecycle.fail(s, work.task_id, work.epoch, detail))
+            log.warning("task_failed", error=detail)
             return "failed"
         except Stopping:
-            self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
+            self._hand_back(work)
             log.info("task_handed_back")
             return "handed_back"
         except BaseException as error:  # SystemExit and dramatiq's TimeLimitExceeded are ends too
@@ -273,6 +274,9 @@ class Frame:
             task = lifecycle.guard(session, work.task_id, work.epoch)
             result = effect(session)
             lifecycle.succeed(session, task, result)
+
+    def _hand_back(self, work: Work) -> None:
+        self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
 
     def _settle(self, transition: Callable[[Session], object]) -> None:
         with database.transaction(self.sessions) as session:

@@ -113,6 +113,7 @@ class _Session(smtplib.SMTP):
         lines = re.sub(rb"(?m)^\.", b"..", msg)  # transparency, RFC 5321 section 4.5.2
         self.send(lines if lines.endswith(b"\r\n") else lines + b"\r\n")
         self.before_end()
+        assert self.sock is not None  # noqa: S101  # it has just sent through it
         self.sock.settimeout(self.patience)
         self.send(b".\r\n")
         return self.getreply()
@@ -190,7 +191,8 @@ def _unconnected(server: MailServer) -> _Session:
         else _Session(local_hostname=name, timeout=server.seconds)
     )
     session.patience = server.total
-    session._host = server.host  # noqa: SLF001  # whom the certificate must name; only the constructor that connects sets it
+    # Whom the certificate must name; only the constructor that connects sets it.
+    session._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001  # the stubs know only what is public
     return session
 
 

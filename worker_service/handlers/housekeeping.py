@@ -3,6 +3,7 @@
 import datetime as dt
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from shared import database
 from shared.models.base import Document
@@ -17,7 +18,7 @@ def cleanup_old_notifications(work: Work, days_old: int) -> Effect:  # noqa: ARG
     are the attempts of tests.
     """
 
-    def remove(session: database.Session) -> Document:
+    def remove(session: Session) -> Document:
         now = database.now(session)
         read = Notification.read_at.is_not(None) & (
             Notification.created_at < now - dt.timedelta(days=days_old)

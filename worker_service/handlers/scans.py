@@ -35,6 +35,7 @@ def execute(work: Work, run_id: str) -> Effect:
         scan = session.get(Scan, the_run.scan_id) if the_run else None
     if the_run is None or scan is None:
         raise Permanent("The scan was deleted.")
+    keep: Callable[[Session], Document | None]
     if the_run.trigger == Trigger.MIRROR:
         components, keep = _inventory(work, scan), nothing_new
     else:

@@ -86,7 +86,7 @@ class _Change:
 
 def known_digests(session: Session, ids: Iterable[int]) -> dict[int, bytes]:
     """The digests of those of the vulnerabilities that the mirror holds."""
-    return dict(bulk.look_up(session, Vulnerability, ("id", "digest"), ids))  # type: ignore[arg-type]  # pairs
+    return dict(bulk.look_up(session, Vulnerability, ("id", "digest"), ids))
 
 
 def apply(session: Session, records: Sequence[Converted], sync_id: int) -> int:

@@ -18,7 +18,8 @@ from shared.models.mirror import Quarantine, Vulnerability, cve_id_of, pack_ids,
 from worker_service.clients.nvd_api import LONGEST_WINDOW, NvdApi, Page, Window
 from worker_service.handlers.nvd import coverage, ingest
 from worker_service.handlers.nvd.pages import Pages
-from worker_service.handlers.nvd.run import SLICE, Run
+from worker_service.handlers.nvd.run import Run
+from worker_service.tasks import SLICE
 
 log = structlog.get_logger(__name__)
 
