@@ -1,7 +1,6 @@
 """Tasks that are bad for whoever works on them: they end their process, take its memory, or never end themselves."""
 
 import os
-import re
 import resource
 from pathlib import Path
 
@@ -43,12 +42,7 @@ def _loop(_work: Work, _seconds: float) -> None:
         sum(range(1000))
 
 
-def _freeze(_work: Work, _seconds: float) -> None:
-    """Never let go of the interpreter, so that no other thread of the process gets its turn."""
-    re.match("(a+)+b", "a" * 64)
-
-
-MODES = {"leave": _leave, "exhaust": _exhaust, "loop": _loop, "freeze": _freeze}
+MODES = {"leave": _leave, "exhaust": _exhaust, "loop": _loop}
 doors.MODES |= MODES
 
 DOORS = (Door(NAME, doors.work, SECONDS),)

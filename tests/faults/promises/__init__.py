@@ -80,7 +80,7 @@ PROMISES = (
     Promise(("P10",), servers_lost.database_restarts, full=10, usual=10, short=1, databases=POSTGRESQL),
     Promise(("P11",), mirroring.trouble_upstream, full=20, usual=20, short=0),
     Promise(("P12",), slots.once_per_slot, full=200, usual=200, short=6, short_on=POSTGRESQL),
-    Promise(("P13",), poison.poison_is_given_up, full=20, usual=10, short=0, beside=True),
+    Promise(("P13",), poison.poison_is_given_up, full=16, usual=8, short=0),
     Promise(
         ("P14",), cancelling.cancelled_in_time, full=200, usual=200, short=3, quick=False, short_on=SQLITE
     ),
