@@ -39,9 +39,7 @@ def poison_is_given_up(bench: Bench, size: int) -> Iterator[Figure]:
     tasks = bench.tasks()
     starts = Counter(each["task"] for each in bench.journal.of("began"))
     for each, kind in poison.items():
-        if (
-            kind == "exhaust"
-        ):  # what kills nobody may lose its worker to another's poison, which costs no attempt
+        if kind == "exhaust":  # it may lose its worker to another's poison, which costs it no attempt
             starts[each] -= tasks[each].losses
     dead = [each for each in poison if tasks[each].state == TaskState.FAILURE and tasks[each].error]
     least = min([*waits, *_pauses(bench, [each for each, kind in poison.items() if kind != "exhaust"])])
