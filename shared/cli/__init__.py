@@ -20,6 +20,7 @@ COMMANDS = {
     "nvd": "mirror",
     "scan": "scan",
     "scheduler": "services",
+    "tasks": "tasks",
     "token": "accounts",
     "up": "up",
     "user": "accounts",

@@ -173,9 +173,35 @@ def test_a_mirror_that_is_too_old_is_told_apart(mirror):
     assert "--max-age" in done.stderr
 
 
+def test_tasks_are_shown_and_a_dead_letter_gets_a_new_life(mirror, tmp_path):
+    wrong = tmp_path / "dead.json"
+    wrong.write_text("no feed")
+    assert mirror.run("nvd", "import", wrong).returncode == 1
+    dead = ("tasks", "--state", "FAILURE", "--queue", "default", "--name", "import_nvd_feed", "--limit", "1")
+    shown = mirror.run(*dead)
+    assert shown.returncode == 0, shown.stderr
+    assert "vedette tasks requeue ID" in shown.stdout
+
+    def newest():
+        document = json.loads(mirror.run(*dead, "--format", "json").stdout)
+        assert [each["queue"] for each in document["queues"]] == ["default"]
+        return document["tasks"][0] if document["tasks"] else None
+
+    task = newest()
+    assert task["id"] in shown.stdout
+    again = mirror.run("tasks", "requeue", task["id"])
+    assert (again.returncode, again.stderr) == (0, "import_nvd_feed waits in default again\n")
+    wait_for(lambda: (now := newest()) and now["id"] == task["id"] and now["ended_at"] != task["ended_at"])
+    refused = mirror.run("tasks", "cancel", task["id"])
+    assert (refused.returncode, "has ended already" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["tasks", "--state", "DEAD"], "is not one of"),
+        (["tasks", "cancel", "7"], "is not a valid UUID"),
+        (["tasks", "requeue", "00000000-0000-4000-8000-000000000000"], "no such task"),
         (["scan"], "Missing argument"),
         (["scan", "absent.json"], "does not exist"),
         (["scan", __file__], "not an SBOM"),
