@@ -85,6 +85,11 @@ class Mirror:
         return self.read(sa.select(Sync).order_by(Sync.id.desc()).limit(1))
 
     @property
+    def stage(self) -> str | None:
+        """What the sync that was asked for last is at."""
+        return self.read(sa.select(Task).order_by(Task.created_at.desc()).limit(1)).stage
+
+    @property
     def coverage(self) -> MirrorCoverage:
         return self.read(sa.select(MirrorCoverage))
 

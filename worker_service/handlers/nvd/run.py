@@ -61,6 +61,15 @@ class Run:
             change(session, sync)
             self.note_troubles(session)
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a source, with the troubles so far noted: whoever looks sees why it takes so long.
+
+        Only in the task's own thread. Raises what ends the task.
+        """
+        if self.troubles.counts:
+            self.note()
+        self.work.pause(seconds, self.tuning.slice)
+
     def note_troubles(self, session: Session) -> None:
         """Add the troubles since the last time to the sync's row, in the caller's transaction."""
         if fresh := self.troubles.drain():
@@ -120,13 +129,7 @@ def _feeds(run: Run) -> NvdFeedFiles | None:
     settings = run.work.settings
     if settings.nvd_feed_url == OFF:
         return None
-
-    def pause(seconds: float) -> None:
-        if run.troubles.counts:
-            run.note()  # so that whoever looks sees why it takes so long
-        run.work.pause(seconds, run.tuning.slice)
-
-    caller = Caller("the NVD's feeds", pause, run.troubles, run.tuning.patience)
+    caller = Caller("the NVD's feeds", run.pause, run.troubles, run.tuning.patience)
     return NvdFeedFiles(settings.nvd_feed_url, caller, settings.data_dir / "feeds", _feed_token(settings))
 
 

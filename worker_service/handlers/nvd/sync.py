@@ -5,6 +5,7 @@ Every step leaves the mirror consistent and its progress noted, so that a run ma
 
 import datetime as dt
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -123,7 +124,7 @@ def _instead(run: Run, text: str) -> None:
 
 def _read_everything(run: Run, api: NvdApi) -> None:
     if not any(window.since is None for window in windows.planned(run)):
-        _believable(run, api.probe())
+        _probe(run, api)
         windows.plan(run, None, None)
     windows.read_planned(run, api)
 
@@ -141,8 +142,7 @@ def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
     left = windows.planned(run)
     if left:
         windows.read_planned(run, api)
-    probe = api.probe()
-    _believable(run, probe)
+    probe = _probe(run, api)
     with run.work.reading() as session:
         watermark = _watermark(session)
     assert watermark is not None  # noqa: S101  # the mirror was filled before
@@ -163,13 +163,19 @@ def _read_changes(run: Run, api: NvdApi, back: dt.timedelta) -> None:
         _read_everything(run, api)
 
 
-def _believable(run: Run, probe: Page) -> None:
-    """An upstream that lost its data must not make the mirror look complete."""
+def _probe(run: Run, api: NvdApi) -> Page:
+    """How many records the API has and what time it is there, trouble being told while it lasts.
+
+    An upstream that lost its data must not make the mirror look complete: it is not believed.
+    """
+    run.work.progress("api: looking", 0)
+    probe = replace(api, caller=replace(api.caller, pause=run.pause)).probe()
     with run.work.reading() as session:
         held = mirror_health.held(session)
     if probe.total < held // 2:
         text = f"The NVD API says that it has {probe.total} records, the mirror holds {held}: that is not believed."
         raise Transient(text, delay=300.0)
+    return probe
 
 
 def _watermark(session: Session) -> dt.datetime | None:

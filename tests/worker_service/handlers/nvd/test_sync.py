@@ -146,6 +146,29 @@ def test_trouble_with_the_feeds_is_told_while_it_lasts(mirror: Mirror):
     assert all("HTML page" in text for text in told[3])
 
 
+def test_trouble_with_the_api_is_told_while_it_lasts(mirror: Mirror):
+    mirror.sync()
+    mirror.upstream.forget_requests()
+    told = []
+
+    def look(_request: Request) -> None:
+        told.append((mirror.last_sync.troubles, mirror.stage))
+
+    mirror.upstream.api_faults = [faults.unavailable, faults.unavailable, faults.too_many("0")]
+    mirror.upstream.before = look
+    mirror.sync()
+    probes = [request for request in mirror.upstream.requests if request.params["resultsPerPage"] == "1"]
+    assert [request.status for request in probes] == [503, 503, 429, 200]
+    page = "the NVD API answered 503 with an HTML page"
+    assert [troubles for troubles, _ in told[:4]] == [
+        None,
+        {page: 1},
+        {page: 2},
+        {page: 2, "the NVD API answered 429": 1},
+    ]
+    assert [stage for _, stage in told[:4]] == ["api: looking"] * 4
+
+
 def test_without_the_api_the_feeds_do_the_bootstrap(mirror: Mirror):
     mirror.upstream.api_down = faults.unavailable
     mirror.sync()
