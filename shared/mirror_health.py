@@ -47,6 +47,13 @@ class Health:
     quarantined: int
 
 
+_UNPROVEN = {
+    MirrorState.EMPTY: "It holds nothing yet: no feed was imported and no sync has brought anything.",
+    MirrorState.BOOTSTRAPPING: "It is being filled for the first time: scans miss what has not been read yet.",
+}
+"""What follows from there being no proof, where that is better said than that there is none."""
+
+
 def look(session: Session, stale_after: dt.timedelta) -> Health:
     """Judge the mirror as it is now. In a reading transaction, so that everything is of one moment."""
     newest = session.scalar(sa.select(sa.func.max(Vulnerability.last_modified)))
@@ -57,10 +64,14 @@ def look(session: Session, stale_after: dt.timedelta) -> Health:
     quarantined = session.scalar(sa.select(sa.func.count()).select_from(Quarantine)) or 0
     old = _old(database.now(session), stale_after, newest, coverage)
     wrong = _wrong(session, coverage, last, running)
-    reasons = old + wrong
-    if quarantined:
-        reasons.append(f"{_count(quarantined, 'record')} could not be used and stand in quarantine.")
     state = _state(newest, coverage, running, old=old, wrong=wrong)
+    reasons = [] if state == MirrorState.BOOTSTRAPPING else old
+    if not _proven(coverage):
+        reasons.append(_UNPROVEN.get(state, "It was never proven complete: no sync has read everything."))
+    reasons += wrong
+    if quarantined:
+        stands = "stands" if quarantined == 1 else "stand"
+        reasons.append(f"{_count(quarantined, 'record')} could not be used and {stands} in quarantine.")
     last_success = session.scalar(latest.where(Sync.state == SyncState.COMPLETED))
     return Health(state, reasons, newest, coverage, running, last, last_success, quarantined)
 
@@ -79,6 +90,11 @@ def quarantined_by_year(session: Session) -> Counter[int]:
     return Counter(int(name[4:8]) for name in names if name is not None)
 
 
+def _proven(coverage: MirrorCoverage | None) -> bool:
+    """It was complete once."""
+    return coverage is not None and coverage.watermark is not None
+
+
 def _state(
     newest: dt.datetime | None,
     coverage: MirrorCoverage | None,
@@ -87,14 +103,14 @@ def _state(
     old: list[str],
     wrong: list[str],
 ) -> MirrorState:
-    filled = coverage is not None and coverage.watermark is not None
-    if running is not None and not filled and (newest is None or running.kind == SyncKind.BOOTSTRAP):
+    proven = _proven(coverage)
+    if running is not None and not proven and (newest is None or running.kind == SyncKind.BOOTSTRAP):
         return MirrorState.BOOTSTRAPPING
     if newest is None:
         return MirrorState.EMPTY
     if old:
         return MirrorState.STALE
-    return MirrorState.DEGRADED if wrong else MirrorState.FRESH
+    return MirrorState.DEGRADED if wrong or not proven else MirrorState.FRESH
 
 
 def _old(
@@ -113,10 +129,9 @@ def _wrong(
     session: Session, coverage: MirrorCoverage | None, last: Sync | None, running: Sync | None
 ) -> list[str]:
     reasons = []
-    if coverage is None or coverage.watermark is None:
-        reasons.append("It was never proven complete: no sync has read everything.")
-    elif coverage.upstream_total is not None and (missing := coverage.upstream_total - held(session)) > 0:
-        reasons.append(f"{missing:,} of the upstream's {coverage.upstream_total:,} records are missing.")
+    total = coverage.upstream_total if coverage and _proven(coverage) else None
+    if total is not None and (missing := total - held(session)) > 0:
+        reasons.append(f"{missing:,} of the upstream's {total:,} records are missing.")
     if running is not None and running.error:
         reasons.append(f"The sync that is under way had trouble: {running.error}")
     elif last is not None and last.state == SyncState.FAILED:
@@ -134,7 +149,10 @@ def _running(session: Session) -> Sync | None:
 
 
 def _age(span: dt.timedelta) -> str:
-    hours = int(span.total_seconds() // 3600)
+    minutes = int(span.total_seconds() // 60)
+    hours = minutes // 60
+    if hours < 2:
+        return _count(minutes, "minute")
     return _count(hours // 24, "day") if hours >= 48 else _count(hours, "hour")
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from shared import database
+from shared import database, mirror_health
 from shared.lifecycle import task as lifecycle
 from shared.models.coverage import FeedState, MirrorCoverage
 from shared.models.enrichment import EnrichmentSource, Source
@@ -24,12 +24,12 @@ def just_now():
     return dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat()
 
 
-def add_sync(sessions, task_id=None, state=SyncState.RUNNING, error=None):
+def add_sync(sessions, task_id=None, state=SyncState.RUNNING, error=None, kind=SyncKind.FEED):
     with database.transaction(sessions) as session:
         now = database.now(session)
         session.add(
             Sync(
-                kind=SyncKind.FEED,
+                kind=kind,
                 source="feed.json",
                 state=state,
                 task_id=task_id,
@@ -42,6 +42,9 @@ def add_sync(sessions, task_id=None, state=SyncState.RUNNING, error=None):
 def test_an_empty_mirror_says_so(viewer):
     status = viewer.get("/nvd/status").json
     assert (status["state"], status["vulnerabilities"], status["snapshot"]) == ("empty", 0, 0)
+    assert status["reasons"] == [
+        "It holds nothing yet: no feed was imported and no sync has brought anything."
+    ]
     assert (status["newest_record_at"], status["age_seconds"], status["last_sync"]) == (None, None, None)
     assert (status["years"], status["running"]) == ([], False)
     assert "not endorsed or certified by the NVD" in status["attribution"]
@@ -60,7 +63,7 @@ def test_the_numbers_of_a_mirror(viewer, load_feed):
     assert status["state"] == "degraded"  # a file proves nothing about what it does not hold
     assert status["reasons"] == [
         "It was never proven complete: no sync has read everything.",
-        "1 record could not be used and stand in quarantine.",
+        "1 record could not be used and stands in quarantine.",
     ]
     assert [each["cve_id"] for each in status["quarantine"]] == ["CVE-2026-0004"]
     numbers = ("vulnerabilities", "analysed", "unanalysed", "rejected", "quarantined", "snapshot")
@@ -85,6 +88,23 @@ def test_it_is_bootstrapping_while_the_first_sync_runs(viewer, sessions, load_fe
     assert (status["state"], status["running"]) == ("bootstrapping", True)
     load_feed(cve(1, "2026-01-01T00:00:00.000"))
     assert viewer.get("/nvd/status").json["state"] == "stale"
+
+
+def test_what_a_bootstrap_has_read_so_far_is_not_called_old(viewer, sessions, load_feed):
+    load_feed(cve(1, "2026-01-01T00:00:00.000"))
+    add_sync(sessions, ask_for(sessions).id, kind=SyncKind.BOOTSTRAP)
+    status = viewer.get("/nvd/status").json
+    assert (status["state"], status["reasons"]) == (
+        "bootstrapping",
+        ["It is being filled for the first time: scans miss what has not been read yet."],
+    )
+
+
+def test_ages_of_less_than_two_hours_are_told_in_minutes(viewer, sessions, load_feed):
+    load_feed(cve(1, (dt.datetime.now(dt.UTC) - dt.timedelta(minutes=90)).replace(tzinfo=None).isoformat()))
+    with database.reading(sessions) as session:
+        reasons = mirror_health.look(session, dt.timedelta(hours=1)).reasons
+    assert reasons[0] == "The newest record is 90 minutes old."
 
 
 def test_a_sync_whose_task_is_gone_does_not_run(viewer, sessions):

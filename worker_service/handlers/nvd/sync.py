@@ -73,7 +73,7 @@ def _fill(run: Run) -> None:
         except (Transient, Permanent) as error:
             if other is None:
                 raise
-            _instead(run, f"{error.detail} The bootstrap was done by {_SOURCES[other]} instead.")
+            _instead(run, error, f"The bootstrap was done by {_SOURCES[other]} instead.")
 
 
 def _fill_by_feeds(run: Run) -> None:
@@ -100,7 +100,7 @@ def _compare(run: Run) -> None:
     except Transient as error:
         if run.feeds is None:
             raise
-        _instead(run, f"{error.detail} The feeds were read instead.")
+        _instead(run, error, "The feeds were read instead.")
         _read_feeds(run, everything=True)
 
 
@@ -115,10 +115,12 @@ def _update(run: Run, back: dt.timedelta) -> None:
         if run.feeds is None:
             raise
         _read_feeds(run)
-        _instead(run, f"{error.detail} The feeds were read instead: the mirror is as old as they are.")
+        _instead(run, error, "The feeds were read instead: the mirror is as old as they are.")
 
 
-def _instead(run: Run, text: str) -> None:
+def _instead(run: Run, error: Transient | Permanent, what: str) -> None:
+    """Note what a source could not give, and what was done about it."""
+    text = f"{error.detail.rstrip('.')}. {what}"
     run.note(lambda _session, sync: setattr(sync, "substitute", text))
 
 
