@@ -21,16 +21,16 @@ from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from shared import database, doorbell
-from shared.cli import local
+from shared.cli import local, mirror_status
 from shared.cli.client import Api
 from shared.database import Sessions
-from shared.models.task import ENDED, Task, TaskState
+from shared.models.task import ACTIVE, ENDED, Task, TaskState, in_states
 from shared.settings import read_settings
-from shared.tasks import IMPORT_NVD_FEED, Asking, ask
+from shared.tasks import IMPORT_NVD_FEED, MIRROR, Asking, ask
 
 POLL_SECONDS = 0.25
 LONELY_SECONDS = 15.0
-"""After this long without a worker we say that one is needed."""
+"""After this long we say what an import waits for."""
 
 
 def make_progress() -> Progress:
@@ -100,13 +100,21 @@ def _follow_one(progress: Progress, sessions: Sessions, file: Path, task_id: uui
         if task.state in ENDED:
             break
         if not lonely and task.state == TaskState.PENDING and time.monotonic() - asked > LONELY_SECONDS:
-            progress.console.print(
-                "no worker has taken this up yet; `vedette up` or `vedette worker` starts one"
-            )
+            progress.console.print(waits_for(sessions), soft_wrap=True)
             lonely = True
         time.sleep(POLL_SECONDS)
     progress.console.print(f"{file.name}: {outcome(task)}", highlight=False, soft_wrap=True)
     return task.state == TaskState.SUCCESS
+
+
+def waits_for(sessions: Sessions) -> str:
+    """Why nobody does an import yet: one task at a time writes the mirror, if there is a worker at all."""
+    writing = sa.select(Task.name).where(Task.lock_key == MIRROR, in_states(Task.state, ACTIVE))
+    with database.reading(sessions) as session:
+        name = session.scalar(writing)
+    if name is None:
+        return "no worker has taken this up yet; `vedette up` or `vedette worker` starts one"
+    return f"{name} is under way, this follows when it has ended; `vedette nvd status` says how far it is"
 
 
 def outcome(task: Task) -> str:
@@ -166,26 +174,6 @@ def status() -> None:
     """How complete and how fresh the mirror is."""
     answer = Api.from_settings(read_settings()).get("/nvd/status")
     table = Table(show_header=False, box=None)
-    for name, value in answer.items():
-        table.add_row(name.replace("_", " "), shown(name, value))
-    Console().print(table)
-
-
-def shown(name: str, value: Any) -> str:
-    """One line of the status, for people."""
-    if value is None or value == []:
-        return "none"
-    if name == "years":
-        return ", ".join(map(_year, value))
-    if name == "quarantine":
-        return "; ".join(f"{each['cve_id'] or 'a record without id'}: {each['reason']}" for each in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {each}" for key, each in value.items() if each not in (None, {}))
-    if isinstance(value, list):
-        return "; ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _year(year: dict[str, Any]) -> str:
-    missing = f" ({year['missing']:,} missing)" if year["missing"] else ""
-    return f"{year['year']}: {year['count']:,}{missing}"
+    for name, text in mirror_status.rows(answer):
+        table.add_row(name, text)
+    Console(highlight=False, markup=False).print(table)

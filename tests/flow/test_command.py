@@ -142,7 +142,7 @@ def test_what_others_say_is_read_soon_after_the_first_start(mirror):
         return {line.split()[0]: line for line in lines if "state fresh" in line}
 
     wait_for(lambda: {"kev", "epss"} <= set(sources()), PATIENCE, "both sources to be read")
-    assert "last_success_at" in " ".join(mirror.run("nvd", "status").stdout.split())
+    assert "last success at" in " ".join(mirror.run("nvd", "status").stdout.split())
 
 
 def test_what_others_say_is_read_when_asked_for(mirror):
