@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         return dt.timedelta(days=self.channel_pause_days)
 
     @property
+    def asks_nvd(self) -> bool:
+        """Whether there is a source to mirror the NVD from."""
+        return (self.nvd_api_url, self.nvd_feed_url) != (OFF, OFF)
+
+    @property
     def mirror_stale_after(self) -> dt.timedelta:
         """Without a new record for longer than this the mirror counts as stale."""
         return dt.timedelta(hours=self.nvd_stale_after)

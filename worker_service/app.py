@@ -31,6 +31,6 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 actors.declare(broker, frame)
-schedule.declare(broker, frame.sessions)
+schedule.declare(broker, frame.sessions, schedule.timetable_of(settings))
 
 interpreter.settle()

@@ -15,7 +15,7 @@ import structlog
 
 from shared import doorbell, enrichment
 from worker_service.app import broker, frame, settings
-from worker_service.schedule import TIMETABLE
+from worker_service.schedule import timetable_of
 from worker_service.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ def _sweep(stop: threading.Event) -> None:
         frame.sessions,
         lambda queue: doorbell.waiting(redis, queue),
         settings.mirror_stale_after,
-        TIMETABLE,
+        timetable_of(settings),
         enrichment.switched_on(settings),
     )
     while not stop.wait(settings.sweep_seconds):

@@ -270,6 +270,11 @@ class MirrorStatusSchema(Output):
         allow_none=True,
         metadata={"description": "The latest error, however long ago.", "example": None},
     )
+    next_sync_at = moment(
+        "When the timetable asks for the next sync; null where the NVD is not to be asked.",
+        required=True,
+        allow_none=True,
+    )
     running = fields.Boolean(
         required=True, metadata={"description": "A sync is under way.", "example": False}
     )

@@ -15,6 +15,7 @@ from shared.mirror_health import Health, MirrorState
 from shared.models.coverage import FeedState
 from shared.models.enrichment import Source
 from shared.models.mirror import Criterion, Quarantine, Sync, Vulnerability
+from shared.models.periodic_job import PeriodicJob
 from shared.models.task import Task
 from shared.settings import Settings
 from shared.tasks import SYNC_NVD_UPDATES, Asking, ask
@@ -76,6 +77,8 @@ class Status:
     last_sync: Sync | None
     last_success_at: dt.datetime | None
     last_error: str | None
+    next_sync_at: dt.datetime | None
+    """By the timetable; None where the NVD is not to be asked, and before a scheduler has run."""
     running: bool
     progress: Progress | None
     kev: SourceHealth
@@ -118,6 +121,7 @@ def mirror_status(session: Session, settings: Settings) -> Status:
         last_sync=health.last,
         last_success_at=health.last_success.finished_at if health.last_success else None,
         last_error=_last_error(session),
+        next_sync_at=_next_sync(session) if settings.asks_nvd else None,
         running=health.running is not None,
         progress=_progress(session, health),
         kev=_source(session, settings, Source.KEV),
@@ -176,6 +180,10 @@ def _last_error(session: Session) -> str | None:
     """Why the last sync that had an error had it."""
     query = sa.select(Sync.error).where(Sync.error.is_not(None)).order_by(Sync.id.desc()).limit(1)
     return session.scalar(query)
+
+
+def _next_sync(session: Session) -> dt.datetime | None:
+    return session.scalar(sa.select(PeriodicJob.next_run_at).where(PeriodicJob.name == SYNC_NVD_UPDATES))
 
 
 def _progress(session: Session, health: Health) -> Progress | None:

@@ -26,10 +26,12 @@ class Job:
     cron: str
     contract: str
     arguments: dict[str, Any]
+    first_after: dt.timedelta | None = None
+    """When it is new here, it is due after this long, if that is before its next time."""
 
 
 def ask_due(session: Session, jobs: Sequence[Job]) -> int:
-    """Ask for the jobs that are due; how many. One that is new here is due at its next time from now on.
+    """Ask for the jobs that are due; how many. One that is new here is due at its next time from now on, or sooner.
 
     One whose last asking has not ended is not asked for beside it. A row that another scheduler holds is left to it.
     """
@@ -67,9 +69,14 @@ def _begin(session: Session, jobs: Sequence[Job], now: dt.datetime) -> None:
         if job.contract not in known:
             try:
                 with session.begin_nested():
-                    session.add(PeriodicJob(name=job.contract, cron=job.cron, next_run_at=_next(job, now)))
+                    session.add(PeriodicJob(name=job.contract, cron=job.cron, next_run_at=_first(job, now)))
             except IntegrityError:  # another scheduler was faster
                 continue
+
+
+def _first(job: Job, now: dt.datetime) -> dt.datetime:
+    regular = _next(job, now)
+    return regular if job.first_after is None else min(now + job.first_after, regular)
 
 
 def _next(job: Job, after: dt.datetime) -> dt.datetime:

@@ -6,12 +6,15 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
+from api_service.services import nvd as services
 from shared import database, mirror_health
 from shared.lifecycle import task as lifecycle
 from shared.models.coverage import FeedState, MirrorCoverage
 from shared.models.enrichment import EnrichmentSource, Source
 from shared.models.mirror import Sync, SyncKind, SyncState
+from shared.models.periodic_job import PeriodicJob
 from shared.models.task import Task
+from shared.tasks import SYNC_NVD_UPDATES
 from tests.builders import ago, ask_for, enrich
 
 
@@ -48,6 +51,17 @@ def test_an_empty_mirror_says_so(viewer):
     assert (status["newest_record_at"], status["age_seconds"], status["last_sync"]) == (None, None, None)
     assert (status["years"], status["running"]) == ([], False)
     assert "not endorsed or certified by the NVD" in status["attribution"]
+
+
+def test_the_status_says_when_the_next_sync_is_due(viewer, sessions, settings):
+    assert viewer.get("/nvd/status").json["next_sync_at"] is None
+    with database.transaction(sessions) as session:
+        due = database.now(session) + dt.timedelta(minutes=7)
+        session.add(PeriodicJob(name=SYNC_NVD_UPDATES, cron="40 */6 * * *", next_run_at=due))
+    assert viewer.get("/nvd/status").json["next_sync_at"] == due.isoformat()
+    with database.reading(sessions) as session:
+        off = settings.with_changes(nvd_api_url="off", nvd_feed_url="off")
+        assert services.mirror_status(session, off).next_sync_at is None
 
 
 def test_the_numbers_of_a_mirror(viewer, load_feed):

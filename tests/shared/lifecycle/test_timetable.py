@@ -1,5 +1,6 @@
 """Periodic jobs are asked for when they are due: once, whatever schedulers do and miss."""
 
+import dataclasses
 import datetime as dt
 
 import pytest
@@ -62,6 +63,19 @@ def test_a_job_that_is_new_is_due_at_its_next_time(sessions, look):
     for job in JOBS:
         assert rows(sessions)[job.contract].next_run_at == next_time(job.cron, "UTC", now)
     assert asked(sessions) == []
+
+
+def test_a_job_that_is_new_may_be_due_sooner_than_at_its_next_time(sessions, look):
+    soon = dataclasses.replace(DAILY, cron="0 0 1 1 *", first_after=dt.timedelta(minutes=10))
+    late = dataclasses.replace(SIX_HOURLY, first_after=dt.timedelta(days=1))
+    assert look(soon, late) == 0
+    now, found = ago(sessions), rows(sessions)
+    assert found[late.contract].next_run_at == next_time(late.cron, "UTC", now)
+    assert dt.timedelta(minutes=9) < found[soon.contract].next_run_at - now <= dt.timedelta(minutes=10)
+    with database.transaction(sessions) as session:
+        session.execute(sa.update(PeriodicJob).values(next_run_at=ago(sessions, seconds=1)))
+    assert look(soon) == 1
+    assert rows(sessions)[soon.contract].next_run_at == next_time(soon.cron, "UTC", now)
 
 
 def test_a_job_that_is_due_is_asked_for_with_its_arguments(sessions, due, look):
