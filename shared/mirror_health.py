@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from shared import database
 from shared.models.coverage import MirrorCoverage
 from shared.models.mirror import Quarantine, Sync, SyncKind, SyncState, Vulnerability
-from shared.models.task import Task
+from shared.models.task import Task, TaskState
 
 
 class MirrorState(enum.StrEnum):
@@ -133,12 +133,19 @@ def _wrong(
     if total is not None and (missing := total - held(session)) > 0:
         reasons.append(f"{missing:,} of the upstream's {total:,} records are missing.")
     if running is not None and running.error:
-        reasons.append(f"The sync that is under way had trouble: {running.error}")
+        reasons.append(f"The sync that is under way had trouble{_until(session, running)}: {running.error}")
     elif last is not None and last.state == SyncState.FAILED:
         reasons.append(f"The last sync failed: {last.error}")
     elif last is not None and last.substitute:
         reasons.append(f"The last sync had to make do: {last.substitute}")
     return reasons
+
+
+def _until(session: Session, running: Sync) -> str:
+    """Until when a sync waits, if it waits for its next attempt."""
+    waiting = sa.select(Task.run_after).where(Task.id == running.task_id, Task.state == TaskState.RETRY)
+    again = session.scalar(waiting)
+    return "" if again is None else f" and is tried again at {again:%Y-%m-%d %H:%M} UTC"
 
 
 def _running(session: Session) -> Sync | None:

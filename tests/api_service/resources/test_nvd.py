@@ -13,9 +13,9 @@ from shared.models.coverage import FeedState, MirrorCoverage
 from shared.models.enrichment import EnrichmentSource, Source
 from shared.models.mirror import Sync, SyncKind, SyncState
 from shared.models.periodic_job import PeriodicJob
-from shared.models.task import Task
+from shared.models.task import Task, TaskState
 from shared.tasks import SYNC_NVD_UPDATES
-from tests.builders import ago, ask_for, enrich
+from tests.builders import ago, ask_for, change, enrich
 
 
 def cve(number, modified, **fields):
@@ -170,6 +170,23 @@ def test_a_year_stands_beside_its_feed(viewer, sessions, load_feed):
             session.add(feed)
     (year,) = viewer.get("/nvd/status").json["years"]
     assert (year["count"], year["upstream"], year["missing"]) == (1, 3, 2)
+
+
+def test_a_sync_that_failed_once_says_when_it_is_tried_again(viewer, sessions, load_feed):
+    load_feed(cve(1, just_now()))
+    prove(sessions)
+    task_id = ask_for(sessions).id
+    add_sync(sessions, task_id, error="the NVD API answered 429 (9 attempts)", kind=SyncKind.UPDATE)
+    again = dt.datetime(2031, 1, 2, 3, 4, tzinfo=dt.UTC)
+    change(sessions, task_id, state=TaskState.RETRY, run_after=again)
+    trouble = "The sync that is under way had trouble{}: the NVD API answered 429 (9 attempts)"
+    status = viewer.get("/nvd/status").json
+    assert (status["state"], status["reasons"]) == (
+        "degraded",
+        [trouble.format(" and is tried again at 2031-01-02 03:04 UTC")],
+    )
+    change(sessions, task_id, state=TaskState.PROGRESS)
+    assert viewer.get("/nvd/status").json["reasons"] == [trouble.format("")]
 
 
 def test_a_failed_sync_degrades_it_and_says_why(viewer, sessions, load_feed):
