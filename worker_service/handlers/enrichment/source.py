@@ -73,17 +73,27 @@ def sync(work: Work, kind: Kind[C], patience: Patience) -> Effect:
         return lambda _session: {"state": enrichment.SourceState.OFF.value}
     work.progress("reading", 0)
     held = _begin(work, kind.source, url)
-    caller = Caller(kind.party, work.pause, Troubles(), patience)
+    troubles = Troubles()
+
+    def pause(seconds: float) -> None:
+        _note_error(work, kind, "; ".join(troubles.counts))  # the status tells trouble while it lasts
+        work.pause(seconds)
+
+    caller = Caller(kind.party, pause, troubles, patience)
     try:
         fetched = published_file.fetch(caller, url, kind.setting, kind.read, held.validators)
         if fetched is not None:
             _believe(kind, held, fetched.content)
     except (Transient, Permanent) as error:
-        with work.transaction() as session:
-            session.get_one(EnrichmentSource, kind.source).last_error = error.detail
+        _note_error(work, kind, error.detail)
         raise
     work.progress("writing", 0)
     return lambda session: _complete(session, kind, fetched)
+
+
+def _note_error(work: Work, kind: Kind[C], text: str) -> None:
+    with work.transaction() as session:
+        session.get_one(EnrichmentSource, kind.source).last_error = text
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,19 @@ def test_trouble_that_stays_takes_nothing_away_and_is_told(sessions, publisher, 
     assert (installation.look(source).last_error, held(sessions, source)) == (None, 3)
 
 
+def test_trouble_is_told_while_it_lasts(publisher, installation, source):
+    told = []
+
+    def fail(right):
+        told.append(installation.look(source).last_error)
+        return faults.unavailable(right)
+
+    publisher.faults = [fail, fail]
+    assert installation.sync(source).state is TaskState.SUCCESS
+    assert told == [None, f"{PARTIES[source]} answered 503 with an HTML page"]
+    assert installation.look(source).last_error is None
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_trouble_that_passes_leaves_no_trace(publisher, installation, source, fault):
     publisher.faults = [FAULTS[fault][0]] * 2
