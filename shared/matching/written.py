@@ -18,7 +18,8 @@ _EVERY = frozenset(
 _OPERATORS = {">=": START, ">": AFTER, "<=": END, "<": BEFORE}
 _COMPARISON = re.compile(r"(<=|>=|<|>|=)\s*v?([0-9][^\s,;<>=|]*)")
 _WILDCARD = re.compile(r"v?((?:\d{1,9}\.)*)(\d{1,9})\.?[*x]", re.IGNORECASE)
-_PREFIX = re.compile(r"(?:firmware |software )?(?:versions?|ver\.?)\s*(?=\S*\d)", re.IGNORECASE)
+# The digit is looked for nearby: from every "ver" to the end of a long text takes minutes.
+_PREFIX = re.compile(r"\b(?:firmware |software )?(?:versions?|ver\.?)\s*(?=\S{0,40}\d)", re.IGNORECASE)
 _V = r"v?(\d[\w.+~-]*)"
 _BEFORE = r"(?:prior to|before|earlier than|lower than|older than|less than)"
 _THROUGH = r"(?:through|up to(?: and including)?|until|to)"
@@ -69,7 +70,8 @@ def _comparison(text: str) -> Range | None:
         return None
     if any(operator == "=" for operator, _ in found):
         return {"version": found[0][1]} if len(found) == 1 else None
-    return {_OPERATORS[operator]: bound for operator, bound in found}
+    bounds = {_OPERATORS[operator]: bound for operator, bound in found}
+    return bounds if len(bounds) == len(found) else None  # several ranges, with nothing between them
 
 
 def _phrase(text: str) -> list[Range]:

@@ -7,10 +7,13 @@ from shared.matching import versions, written
 START, AFTER = "version_start_including", "version_start_excluding"
 END, BEFORE = "version_end_including", "version_end_excluding"
 
+TWO = ">= 1.0, < 1.2, >= 2.0, < 2.1"
+
 TEXTS = [
     ("1.0", [{"version": "1.0"}]),
     ("v1.0", [{"version": "v1.0"}]),
     ("2.0 SP1", [{"version": "2.0 SP1"}]),
+    ("Server 2.0", [{"version": "Server 2.0"}]),
     ("Ver.1.0", [{"version": "1.0"}]),
     ("1.0, 1.2", [{"version": "1.0"}, {"version": "1.2"}]),
     ("", [{}]),
@@ -50,7 +53,15 @@ def test_what_a_text_means(text, ranges):
 
 @pytest.mark.parametrize(
     "text",
-    ["2.0 (all editions)", "see the advisory", "1.0 | 2.0", ">= 1.0 < x", "1.0, and some of 2.0", "<1.0>"],
+    [
+        "2.0 (all editions)",
+        "see the advisory",
+        "1.0 | 2.0",
+        ">= 1.0 < x",
+        "1.0, and some of 2.0",
+        "<1.0>",
+        TWO,
+    ],
 )
 @pytest.mark.parametrize("scheme", versions.SCHEMES, ids=lambda scheme: scheme.name)
 def test_what_cannot_be_read_is_undecided_in_every_order(text, scheme):
