@@ -94,9 +94,12 @@ class Work:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A writing transaction for a checkpoint: it commits only while the lease is held. Raises as `guard` does."""
+        lease = dt.timedelta(seconds=self.settings.lease_seconds)
         with database.transaction(self.sessions) as session:
             lifecycle.guard(session, self.task_id, self.epoch)
             yield session
+            # Who keeps the leases passes over a row that is held, and this one may be held most of the time.
+            lifecycle.renew(session, [(self.task_id, self.epoch)], lease)
 
     def reading(self) -> AbstractContextManager[Session]:
         """A reading transaction."""

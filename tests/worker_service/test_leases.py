@@ -1,5 +1,6 @@
 """One thread watches over all leases of a process."""
 
+import datetime as dt
 import threading
 import time
 import uuid
@@ -12,6 +13,7 @@ from shared.lifecycle import task as lifecycle
 from shared.models.task import Task
 from tests.builders import claimed, read, wait_for
 from worker_service.leases import Lease, Leases
+from worker_service.tasks import Work
 
 
 @pytest.fixture
@@ -86,3 +88,18 @@ def test_a_task_that_is_gone_is_lost(leases, sessions):
     with leases.held(lease_for(task, interrupted)):
         wait_for(lambda: interrupted)
     assert interrupted == {task.id: LeaseLost}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_who_writes_one_checkpoint_after_another_keeps_its_lease(leases, sessions, settings):
+    task, interrupted = claimed(sessions), {}
+    work = Work(task.id, task.epoch, sessions, settings.with_changes(lease_seconds=1.0))
+    with database.transaction(sessions) as session:
+        lifecycle.renew(session, [(task.id, task.epoch)], dt.timedelta(seconds=1))
+    with leases.held(lease_for(task, interrupted)):
+        for _ in range(10):
+            with work.transaction():
+                time.sleep(0.3)
+            with database.reading(sessions) as session:
+                assert session.get_one(Task, task.id).lease_until > database.now(session)
+    assert interrupted == {}
