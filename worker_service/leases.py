@@ -54,10 +54,10 @@ class Leases:
     def held(self, lease: Lease) -> Iterator[None]:
         """Watch over `lease` while the block lasts."""
         with self._mutex:
-            self._held.add(lease)
             if not self._watched:
                 threading.Thread(target=self._watch, name="leases", daemon=True).start()
                 self._watched = True
+            self._held.add(lease)  # last: where no thread can be started nothing is held
         try:
             yield
         finally:

@@ -103,3 +103,18 @@ def test_who_writes_one_checkpoint_after_another_keeps_its_lease(leases, session
             with database.reading(sessions) as session:
                 assert session.get_one(Task, task.id).lease_until > database.now(session)
     assert interrupted == {}
+
+
+def test_without_a_thread_to_keep_it_a_lease_is_not_held_for_ever(leases, sessions, monkeypatch):
+    first, second = claimed(sessions), claimed(sessions)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(RuntimeError), leases.held(lease_for(first, {})):
+            pass
+    with leases.held(lease_for(second, {})):  # the process recovers
+        wait_for(lambda: read(sessions, second.id).lease_until != second.lease_until)
+    assert read(sessions, first.id).lease_until == first.lease_until
+
+
+def no_more_threads(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
