@@ -83,7 +83,7 @@ def _print(queues: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
             task["state"],
             str(task["attempt"]),
             f"{dt.datetime.fromisoformat(task['created_at']):%Y-%m-%d %H:%M:%S}",
-            escape(task["error"] or _progress(task["progress"])),
+            escape(task["error"] or ("" if task["ended_at"] else _progress(task["progress"]))),
         )
     console.print(table)
     if any(task["state"] == TaskState.FAILURE for task in found):

@@ -158,6 +158,14 @@ def test_a_scan_without_a_gate_is_no_failure(mirror):
     assert "confirmed" in done.stdout
 
 
+def test_what_has_ended_shows_no_progress(mirror):
+    assert mirror.run("scan", SAMPLE / "sbom.cdx.json").returncode == 0
+    shown = mirror.run("tasks", "--name", "execute_vulnerability_scan", "--state", "SUCCESS")
+    assert shown.returncode == 0, shown.stderr
+    assert "execute_vulnerability_scan" in shown.stdout
+    assert " %" not in shown.stdout
+
+
 def test_a_clean_document_passes_the_gate(mirror, tmp_path):
     clean = tmp_path / "clean.cdx.json"
     component = {"type": "library", "name": "left-pad", "version": "1.3.0", "purl": "pkg:npm/left-pad@1.3.0"}
