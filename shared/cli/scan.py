@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared import sbom
+from shared.cli.cells import cell
 from shared.cli.client import Api
 from shared.cli.mirror import make_progress
 from shared.models.finding import Severity
@@ -148,9 +149,8 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
         why = short_reason(each["evidence"][0])
         cve = each["cve_id"] + (" (exploited)" if each["kev"] else "")
         severity = f"[{style}]{each['severity']}{score}[/]" if style else f"{each['severity']}{score}"
-        table.add_row(
-            each["component_name"], each["component_version"] or "", cve, severity, each["certainty"], why
-        )
+        name, version = cell(each["component_name"]), cell(each["component_version"] or "")
+        table.add_row(name, version, cve, severity, each["certainty"], cell(why))
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     by_severity = ", ".join(

@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from shared.cli.cells import cell
 from shared.cli.client import Api
 from shared.models.task import TaskState
 from shared.settings import read_settings
@@ -83,7 +83,7 @@ def _print(queues: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
             task["state"],
             str(task["attempt"]),
             f"{dt.datetime.fromisoformat(task['created_at']):%Y-%m-%d %H:%M:%S}",
-            escape(task["error"] or ("" if task["ended_at"] else _progress(task["progress"]))),
+            cell(task["error"] or ("" if task["ended_at"] else _progress(task["progress"]))),
         )
     console.print(table)
     if any(task["state"] == TaskState.FAILURE for task in found):

@@ -166,6 +166,16 @@ def test_what_has_ended_shows_no_progress(mirror):
     assert " %" not in shown.stdout
 
 
+def test_a_component_may_be_called_what_it_likes(mirror, tmp_path):
+    odd = tmp_path / "odd.cdx.json"
+    component = {"type": "library", "name": "[/]a[red]", "version": "1.0.1f"}
+    component["cpe"] = "cpe:2.3:a:openssl:openssl:1.0.1f:*:*:*:*:*:*:*"
+    odd.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [component]}))
+    done = mirror.run("scan", odd)
+    assert done.returncode == 0, done.stderr
+    assert "[/]a[red]" in done.stdout
+
+
 def test_a_clean_document_passes_the_gate(mirror, tmp_path):
     clean = tmp_path / "clean.cdx.json"
     component = {"type": "library", "name": "left-pad", "version": "1.3.0", "purl": "pkg:npm/left-pad@1.3.0"}
