@@ -10,7 +10,8 @@ from shared import doorbell
 from tests.upstream import quick
 from worker_service.clients.allowance import Allowance, Limit
 
-LIMIT = Limit(5, seconds=0.3, slack=0.02)
+LIMIT = Limit(5, seconds=0.3, slack=0.2)
+"""With as much slack as a busy machine may take from an allowance to the moment that a test notes."""
 
 
 def most_in_window(moments: list[float], seconds: float) -> int:
@@ -87,7 +88,7 @@ def test_workers_keep_to_it_though_redis_forgets(client: redis.Redis):
 
     wiping = threading.Thread(target=wipe)
     wiping.start()
-    time.sleep(0.4)
+    time.sleep(LIMIT.window)
     threading.Timer(1.5, ended.set).start()  # a Redis that forgets for ever lets nobody through
     moments = take([Allowance(LIMIT, client, "nvd", time.sleep) for _ in range(4)], 3)
     wiping.join()
@@ -104,5 +105,5 @@ def test_an_empty_redis_makes_nobody_wait_who_is_known_to_be_alone(client: redis
 def test_the_keys_in_redis_end_by_themselves(client: redis.Redis):
     Allowance(LIMIT, client, "nvd", time.sleep, alone=True).wait()
     window, kept = sorted(client.keys("*"))
-    assert 0 < client.pttl(window) <= 320
+    assert 0 < client.pttl(window) <= LIMIT.window * 1000
     assert 0 < client.pttl(kept) <= 24 * 3600 * 1000
