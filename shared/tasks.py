@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from shared import database
 from shared.models.base import Document
 from shared.models.notification import Priority
-from shared.models.task import Task, TaskState
+from shared.models.task import OPEN_SQL, Task, TaskState
 
 
 class Ring(NamedTuple):
@@ -146,30 +146,21 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
     contract = CONTRACTS[name]
     if set(arguments) != contract.arguments:
         raise TypeError(f"{name} takes {sorted(contract.arguments)}, not {sorted(arguments)}")
-    now = database.now(session)
-    task = Task(
-        id=uuid.uuid4(),
-        name=name,
-        queue=contract.queue,
-        arguments=arguments,
-        priority=_priority(contract, how, arguments),
-        state=TaskState.PENDING,
-        run_after=how.run_after or now,
-        dedupe_key=how.dedupe_key or contract.dedupe_key,
-        lock_key=how.lock_key or contract.lock_key,
-        asked_by=how.asked_by,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
-        created_at=now,
-    )
-    due = task.run_after <= now
-    task.rung_at = now if due else None
-    if task.dedupe_key is None:
-        session.add(task)
-        session.flush()
-    elif (standing := _add_unless_asked(session, task)) is not task:
-        return standing
-    if due:
-        ring_after_commit(session, task, now)
+    session.flush()  # whom and what the row names may be as new as itself
+    values = {
+        "id": uuid.uuid4(),
+        "name": name,
+        "queue": contract.queue,
+        "arguments": arguments,
+        "priority": _priority(contract, how, arguments),
+        "dedupe_key": how.dedupe_key or contract.dedupe_key,
+        "lock_key": how.lock_key or contract.lock_key,
+        "asked_by": how.asked_by,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    task = _add_unless_asked(session, values, how.run_after)
+    if task.id == values["id"] and task.rung_at is not None:
+        _ring(session, task)
     return task
 
 
@@ -179,24 +170,62 @@ def _priority(contract: Contract, how: Asking, arguments: Document) -> int:
     return contract.urgency(arguments) if contract.urgency else contract.priority
 
 
-def _add_unless_asked(session: Session, task: Task) -> Task:
-    """Insert `task`, or give the open one that bears its dedupe key."""
-    looks = 3
-    open_one = sa.select(Task).where(Task.dedupe_key == task.dedupe_key, Task.ended_at.is_(None))
-    while True:
+def _add_unless_asked(session: Session, values: Document, run_after: dt.datetime | None) -> Task:
+    """Insert a task, or give the open one that bears its dedupe key."""
+    statement = _ADD[session.get_bind().dialect.name]
+    while True:  # the open one may end between our insert and our look
+        row = session.execute(statement, {**values, "asked_for": run_after}).one_or_none()
+        if row is not None:
+            return _persistent(session, Task(**values, **_NEW, **dict(zip(_TIMES, row, strict=True))))
+        open_one = sa.select(Task).where(Task.dedupe_key == values["dedupe_key"], Task.ended_at.is_(None))
         if (standing := session.scalar(open_one)) is not None:
             return standing
-        try:
-            with session.begin_nested():
-                session.add(task)
-        except IntegrityError:
-            if (looks := looks - 1) == 0:
-                raise  # it was not the key
-            continue  # somebody else asked between our look and our insert
-        return task
+
+
+def _persistent(session: Session, task: Task) -> Task:
+    """The task whose row was written already, as if the session had read it."""
+    make_transient_to_detached(task)
+    session.add(task)
+    return task
 
 
 def ring_after_commit(session: Session, task: Task, now: dt.datetime) -> None:
     """Note that `task` is to be rung for once this transaction is committed (`shared.database.transaction` does it)."""
     task.rung_at = now
+    _ring(session, task)
+
+
+def _ring(session: Session, task: Task) -> None:
     session.info.setdefault("rings", []).append(Ring(task.id, task.name, task.queue))
+
+
+_TABLE = Task.metadata.tables[Task.__tablename__]
+_GIVEN = (
+    *("id", "name", "queue", "arguments", "priority"),
+    *("dedupe_key", "lock_key", "asked_by", "request_id"),
+)
+_TIMES = ("created_at", "run_after", "rung_at")
+_NEW: Document = {"state": TaskState.PENDING, "attempt": 0, "losses": 0, "epoch": 0}
+
+
+def _add(insert: Callable[[sa.Table], Any]) -> sa.Executable:
+    """The statement of `ask`. It reads the clock itself, and is put together once: both are most of what asking costs."""
+    row, clock = _TABLE.c, database.Clock()
+    due = sa.func.coalesce(sa.bindparam("asked_for", type_=row.run_after.type), clock)
+    statement: Any = insert(_TABLE).values(
+        **{each: sa.bindparam(each, type_=row[each].type) for each in _GIVEN},
+        **_NEW,
+        history=[],
+        created_at=clock,
+        run_after=due,
+        rung_at=sa.case((due <= clock, clock)),
+    )
+    adding: sa.Executable = statement.on_conflict_do_nothing(
+        index_elements=[row.dedupe_key],
+        index_where=OPEN_SQL,
+    ).returning(*(row[each] for each in _TIMES))
+    return adding
+
+
+_ADD = {"postgresql": _add(postgresql.insert), "sqlite": _add(sqlite.insert)}
+"""By the database's name."""

@@ -39,7 +39,8 @@ ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
 
 _ACTIVE_SQL = sa.text("state IN ('STARTED', 'PROGRESS')")
 _WAITING_SQL = sa.text("state IN ('PENDING', 'RETRY')")
-_OPEN_SQL = sa.text("ended_at IS NULL")
+OPEN_SQL = sa.text("ended_at IS NULL")
+"""Of these only one bears a dedupe key."""
 
 
 def in_states(state: InstrumentedAttribute[TaskState], states: Sequence[TaskState]) -> sa.ColumnElement[bool]:
@@ -69,8 +70,8 @@ class Task(Base):
             "uq_task_dedupe_key",
             "dedupe_key",
             unique=True,
-            sqlite_where=_OPEN_SQL,
-            postgresql_where=_OPEN_SQL,
+            sqlite_where=OPEN_SQL,
+            postgresql_where=OPEN_SQL,
         ),
         sa.Index(
             "uq_task_lock_key",

@@ -53,6 +53,15 @@ def test_what_is_not_due_is_not_rung_for(sessions, rung):
     assert read(sessions, task.id).rung_at is None
 
 
+def test_what_is_asked_for_is_at_hand_in_the_same_transaction(sessions):
+    with database.transaction(sessions) as session:
+        task = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=1)
+        assert session.get(Task, task.id) is task
+        assert (task.history, task.lease_until, task.epoch) == ([], None, 0)
+        task.error = "changed by who asked"
+    assert read(sessions, task.id).error == "changed by who asked"
+
+
 def test_an_unknown_name_is_a_mistake_of_the_caller(sessions):
     with pytest.raises(KeyError), database.transaction(sessions) as session:
         ask(session, "no_such_task")
