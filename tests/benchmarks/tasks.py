@@ -1,12 +1,15 @@
-"""Durable no-op tasks a second: ours beside Celery and a bare Dramatiq actor, in turn.
+"""Durable no-op tasks a second: ours beside Celery and a bare Dramatiq actor, in turn; and from a start to its first line.
 
 The same of each: some processes ask one by one, two processes work (ours and Dramatiq's with four threads each, Celery's
 prefork has none), and the time runs from the first ask to the last end. Ours is a row and a ring, a claim under a lease, and an
 end, each committed; Celery's is a message that is acknowledged after the work, and a kept result; a bare actor keeps nothing.
 """
 
+import datetime as dt
+import json
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,6 +18,10 @@ from pathlib import Path
 
 import psutil
 
+from shared.cli.client import Api
+from shared.cli.up import running
+from shared.models.base import Base
+from shared.settings import Settings
 from tests.benchmarks.harness import Figure, at_least
 from tests.benchmarks.systems import (
     CELERY,
@@ -25,12 +32,16 @@ from tests.benchmarks.systems import (
     bare_dramatiq,
     vedette,
 )
+from tests.builders import wait_for
+from tests.faults.servers import percentile, servers
 from tests.valkey import running_valkey
 
 ASKERS = 6
 """Enough that nobody waits for them: an ask of ours takes two commits' and five answers' time, mostly waiting."""
 TASKS = 1200
 """In a round, of all askers together."""
+IDLE = 40
+"""Starts on an idle system."""
 ROUNDS = 3
 LOOK_SECONDS = 0.05
 PATIENCE = 300.0
@@ -65,6 +76,8 @@ def measure(kinds: Sequence[str]) -> Iterator[Figure]:
             for system in systems:
                 rounds[system.name].append(_round(system))
     yield from _figures(rounds)
+    for kind in kinds:
+        yield from _from_start_to_first_line(kind)
 
 
 def _round(system: System) -> Round:
@@ -122,3 +135,46 @@ def _figures(rounds: dict[str, list[Round]]) -> Iterator[Figure]:
         asker = statistics.median(each.asker_ms for each in done)
         note = f"{asker:.2f} ms of who asks; servers not counted"
         yield Figure(f"{system}, CPU of the worker for a task", worker, "ms", note=note)
+
+
+def _from_start_to_first_line(bench_kind: str) -> Iterator[Figure]:
+    """From `POST .../start`, over HTTP, to the actor's first line in the worker's log, on an idle system."""
+    with ExitStack() as stack:
+        engine, _, folder = stack.enter_context(servers(bench_kind))
+        url = engine.url.render_as_string(hide_password=False)
+        if bench_kind == "sqlite":
+            url = f"sqlite:///{folder / 'whole.sqlite3'}"
+        else:
+            Base.metadata.drop_all(engine)
+        engine.dispose()
+        settings = Settings().with_changes(data_dir=folder / "whole", database_url=url, port=0)
+        vedette = stack.enter_context(running(settings, threading.Event()))
+        api = Api(vedette.api_url, vedette.token)
+        asset = api.post("/assets", {"name": "idle", "kind": "application"})["id"]
+        api.call("PUT", f"/assets/{asset}/inventory", json={"components": [{"name": "left-pad"}]})
+        scan = api.post("/vulnerabilities/scans", {"name": "idle", "asset_id": asset, "scanner": "inventory"})
+        log = folder / "whole" / "logs" / "worker.log"
+        waits = [_start(api, scan["id"], log) for _ in range(IDLE)]
+    for share in (0.5, 0.95):
+        name = f"POST .../start to the actor's first line, idle, {bench_kind}, p{share * 100:.0f}"
+        yield Figure(name, percentile(waits, share) * 1000, "ms", note=f"{IDLE} starts")
+
+
+def _start(api: Api, scan_id: str, log: Path) -> float:
+    begin = time.time()
+    run_id = api.post(f"/vulnerabilities/scans/{scan_id}/start")["run_id"]
+    while api.get(f"/vulnerabilities/scans/{scan_id}/status")["scan_status"] != "completed":
+        time.sleep(0.05)
+    time.sleep(0.3)  # what followed it is over as well
+    wait_for(
+        lambda: _first_line(log, run_id) is not None, 10.0, "the line, which Dramatiq's master passes on"
+    )
+    return (_first_line(log, run_id) or begin) - begin
+
+
+def _first_line(log: Path, run_id: str) -> float | None:
+    """When the actor of a run wrote its first line."""
+    for line in reversed(log.read_text().splitlines()):
+        if run_id in line and "task_started" in line:
+            return dt.datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+    return None
