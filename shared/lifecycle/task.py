@@ -58,10 +58,13 @@ def backoff(attempt: int) -> float:
 
 
 def loss_backoff(losses: int) -> float:
-    """Seconds until a task starts again after so many losses: the first time at once, then longer and longer."""
-    if losses <= 1:
+    """Seconds until a task starts again after so many losses: at once until it is a suspect, then longer and longer.
+
+    A lease has run out before each of them, which is a wait already.
+    """
+    if losses <= SUSPECT_LOSSES:
         return 0.0
-    ceiling = min(MAX_LOSS_BACKOFF_SECONDS, 4.0 ** (losses - 1))
+    ceiling = min(MAX_LOSS_BACKOFF_SECONDS, 4.0 ** (losses - SUSPECT_LOSSES))
     return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
 
 
