@@ -8,7 +8,7 @@ import datetime as dt
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,6 +31,8 @@ LIST_LENGTH = 1000
 """Values in one IN list: SQLite allows 32,766 variables a statement, and a value may be several."""
 REST_SECONDS = 1.0
 """A connection that was used later than so long ago is taken to live still; a server takes longer to restart."""
+_SINGLE = "single"
+"""The execution option of a connection whose statements are committed at once."""
 NO_LIMIT = -1
 """Threads bound the connections; one that keeps a lease alive must never wait for those that work."""
 
@@ -70,6 +72,7 @@ def make_engine(url: str) -> sa.Engine:
             url, pool_size=10, max_overflow=NO_LIMIT, connect_args=connect, hide_parameters=True
         )
         _ping_after_a_rest(engine)
+        _let_single_statements_commit(engine)
         return engine
     engine = sa.create_engine(
         url, max_overflow=NO_LIMIT, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
@@ -91,8 +94,9 @@ def make_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if _SINGLE not in options:
+            connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -115,6 +119,24 @@ def _ping_after_a_rest(engine: sa.Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
             raise sa.exc.InvalidatePoolError from None
+
+
+def _let_single_statements_commit(engine: sa.Engine) -> None:
+    """Have psycopg send no BEGIN and no COMMIT, each an exchange of its own, where `single` says so.
+
+    Done on the driver's connection: SQLAlchemy's AUTOCOMMIT asks it several times more.
+    """
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        if _SINGLE in connection.get_execution_options():
+            connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+
+    @sa.event.listens_for(engine, "checkin")
+    def back(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        if connection is not None and connection.autocommit:
+            with suppress(engine.dialect.loaded_dbapi.Error):  # a dead one is found out before its next use
+                connection.autocommit = False
 
 
 def describe(url: str) -> str:
@@ -140,6 +162,20 @@ def transaction(sessions: Sessions) -> Iterator[Session]:
         ring, rings = session.info["ring"], session.info["rings"]
     if ring is not None and rings:
         ring(rings)
+
+
+@contextmanager
+def single(sessions: Sessions) -> Iterator[sa.Connection]:
+    """A connection whose every statement is committed at once, for work that is one statement: a third of the exchanges."""
+    engine: sa.Engine = sessions.kw["bind"]
+    with engine.connect() as connection:
+        yield connection.execution_options(**{_SINGLE: True})
+
+
+def ring(sessions: Sessions, rings: Sequence[Any]) -> None:
+    """Ring without a transaction."""
+    if (push := sessions.kw["info"]["ring"]) is not None:
+        push(rings)
 
 
 @contextmanager

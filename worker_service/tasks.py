@@ -24,16 +24,26 @@ from shared import database
 from shared.database import Sessions
 from shared.errors import Cancelled, Conflict, LeaseLost, Permanent, Stopping, Transient, VedetteError
 from shared.lifecycle import task as lifecycle
+from shared.lifecycle import turn as turns
+from shared.lifecycle.turn import Claimant, Claimed, Ended, Taken, Turn
 from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
-from shared.tasks import QUEUES
+from shared.tasks import QUEUES, Ring
 from worker_service import isolation, metrics
 from worker_service.leases import Lease, Leases
 
 log = structlog.get_logger(__name__)
 
-Effect = Callable[[Session], Document | None]
+
+@dataclass(frozen=True)
+class Done:
+    """What a handler gives back that has nothing to write but the task's result."""
+
+    result: Document | None = None
+
+
+Effect = Callable[[Session], Document | None] | Done
 """Writes a handler's result in the task's last transaction; what it gives back becomes the task's result."""
 
 REPORT_SECONDS = 0.25
@@ -43,6 +53,8 @@ SLICE = 0.25
 
 FAIR_TURN = 8
 """Of so many claims in a queue one takes the task that has been due the longest, however little it matters."""
+STAY_SECONDS = 0.5
+"""So long a thread that answered a doorbell goes on with the same queue: others have their turn then."""
 CLAIM_LOOKS = 5
 """How often a claim looks again when somebody took the lock of the task it found."""
 
@@ -115,6 +127,16 @@ class Door:
     time_limit: float
 
 
+@dataclass
+class Stay:
+    """A thread's time with one queue."""
+
+    queue: str
+    until: float
+    taken: Taken | None = None
+    """What was found for it when the task before was ended."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """What every actor of this process shares: where the rows are, how it is set, and what it can do."""
@@ -135,20 +157,22 @@ class Frame:
         object.__setattr__(self, "_leases", Leases(self.sessions, self.settings.lease_seconds))
 
     def answer(self, queue: str) -> None:
-        """Answer a doorbell of `queue`: claim the task whose turn it is, whichever was rung for, and see it through.
+        """Answer a doorbell of `queue`: see the task through whose turn it is, then the next, until none is due or time is up.
 
         The most urgent one comes first, among equals the one that has been due the longest; every `FAIR_TURN`th time the
         one that has been due the longest of all, so that nothing waits for ever. Raises as `run` does.
         """
-        turn = lifecycle.Turn(queue, tuple(self.doors), next(self._turns[queue]) % FAIR_TURN == 0)
-        if (task := self._claim(turn)) is None:
+        stay = Stay(queue, time.monotonic() + STAY_SECONDS)
+        task = self._take(queue)
+        if task is None:
             log.info("nothing_due", queue=queue)
-            return
-        door = self.doors[task.name]
-        if task.losses >= lifecycle.SUSPECT_LOSSES:
-            self._see_through_alone(task)
-        else:
-            self._see_through(task, door.handler, door.time_limit)
+        while task is not None:
+            try:
+                self._work_on(task, stay)
+            except Retry:
+                self._ring_for_the_rest(task)
+                raise
+            task = self._after(task, stay)
 
     def resume(self, task_id: uuid.UUID, epoch: int) -> None:
         """See a task through that the worker claimed which started this process for it. Raises as `run` does."""
@@ -159,7 +183,7 @@ class Frame:
             return
         door = self.doors[task.name]
         isolation.end_when_overdue(door.time_limit)
-        self._see_through(task, door.handler, door.time_limit)
+        self._see_through(Claimed.of(task), door.handler, door.time_limit)
 
     def run(self, task_id: str, handler: Callable[..., Effect], limit: float = float("inf")) -> None:
         """Claim this one task, if it is there to claim, and see it to a named end of this attempt.
@@ -172,7 +196,7 @@ class Frame:
         if task is None:
             log.info("task_not_claimed", task_id=task_id)
             return
-        self._see_through(task, handler, limit)
+        self._see_through(Claimed.of(task), handler, limit)
 
     def stop(self) -> None:
         """Let every task stop at its next checkpoint and go back to the queue."""
@@ -190,25 +214,69 @@ class Frame:
     def _lease(self) -> dt.timedelta:
         return dt.timedelta(seconds=self.settings.lease_seconds)
 
-    def _claim(self, turn: lifecycle.Turn) -> Task | None:
+    @property
+    def _claimant(self) -> Claimant:
+        return Claimant(WORKER, self._lease)
+
+    def _turn(self, queue: str) -> Turn:
+        return Turn(queue, tuple(self.doors), next(self._turns[queue]) % FAIR_TURN == 0)
+
+    def _stays(self, stay: Stay) -> bool:
+        return time.monotonic() < stay.until and not self._stopping.is_set()
+
+    def _after(self, task: Claimed, stay: Stay) -> Claimed | None:
+        """What to go on with; when nothing, because time is up, somebody else is rung for."""
+        taken, stay.taken = stay.taken, None
+        if taken is not None and (taken.task is not None or not taken.more):
+            return taken.task
+        if self._stays(stay):
+            return self._take(stay.queue)
+        self._ring_for_the_rest(task)
+        return None
+
+    def _ring_for_the_rest(self, last: Claimed) -> None:
+        """Have somebody else look at the queue, which may hold more tasks than messages."""
+        database.ring(self.sessions, [Ring(last.id, last.name, last.queue)])
+
+    def _take(self, queue: str) -> Claimed | None:
+        turn = self._turn(queue)
+        with database.single(self.sessions) as connection:
+            taken = turns.take(connection, turn, self._claimant)
+        return taken.task or (self._claim(turn) if taken.more else None)
+
+    def _claim(self, turn: Turn) -> Claimed | None:
         for _ in range(CLAIM_LOOKS):
             try:
                 with database.transaction(self.sessions) as session:
-                    return lifecycle.claim_next(session, turn, WORKER, self._lease)
+                    return turns.claim_next(session, turn, self._claimant)
             except Conflict:
                 continue
         return None  # the sweeper rings for what is still due
 
-    def _see_through(self, task: Task, handler: Callable[..., Effect], limit: float) -> None:
+    def _work_on(self, task: Claimed, stay: Stay) -> None:
+        door = self.doors[task.name]
+        if task.losses >= lifecycle.SUSPECT_LOSSES:
+            self._see_through_alone(task)
+        else:
+            self._see_through(task, door.handler, door.time_limit, stay)
+
+    def _see_through(
+        self, task: Claimed, handler: Callable[..., Effect], limit: float, stay: Stay | None = None
+    ) -> None:
         began, outcome = time.monotonic(), "retried"
         with self._in_work(task) as work:
+
+            def perform() -> None:
+                with self._held(work, limit):
+                    self._commit(task, handler(work, **task.arguments), stay)
+
             try:
                 log.info("task_started", attempt=task.attempt)
-                outcome = self._attempt(work, self._held(work, limit), handler, task.arguments)
+                outcome = self._attempt(work, perform)
             finally:
                 metrics.observe(task.queue, task.name, outcome, time.monotonic() - began)
 
-    def _see_through_alone(self, task: Task) -> None:
+    def _see_through_alone(self, task: Claimed) -> None:
         """See a suspect through in a process of its own: what that dies of is its own doing, and harms nothing else."""
         with self._in_work(task) as work:
             log.info("suspect_isolated", attempt=task.attempt, losses=task.losses)
@@ -223,7 +291,7 @@ class Frame:
                 metrics.observe(task.queue, task.name, "crashed", 0.0)
 
     @contextmanager
-    def _in_work(self, task: Task) -> Iterator[Work]:
+    def _in_work(self, task: Claimed) -> Iterator[Work]:
         """The task's work, which is told when this process has to stop."""
         work = Work(task.id, task.epoch, self.sessions, self.settings)
         self._works.add(work)
@@ -239,18 +307,10 @@ class Frame:
         """Keeps the lease of what is worked on, which is to stop after `limit` seconds."""
         return self._leases.held(Lease(work.task_id, work.epoch, limit, work.interrupt))
 
-    def _attempt(
-        self,
-        work: Work,
-        lease: AbstractContextManager[None],
-        handler: Callable[..., Effect],
-        arguments: Document,
-    ) -> str:
+    def _attempt(self, work: Work, perform: Callable[[], None]) -> str:
         """One attempt, and in a word how it ended."""
         try:
-            with lease:
-                effect = handler(work, **arguments)
-                self._commit(work, effect)
+            perform()
             log.info("task_succeeded")
             return "succeeded"
         except Cancelled:
@@ -272,11 +332,30 @@ class Frame:
         except BaseException as error:  # SystemExit and dramatiq's TimeLimitExceeded are ends too
             return self._retry(work, error)
 
-    def _commit(self, work: Work, effect: Effect) -> None:
+    def _commit(self, task: Claimed, effect: Effect, stay: Stay | None) -> None:
+        if (
+            isinstance(effect, Done)
+            and stay is not None
+            and self._stays(stay)
+            and not lifecycle.is_followed(task)
+        ):
+            self._end_and_take(task, effect, stay)
+            return
         with database.transaction(self.sessions) as session:
-            task = lifecycle.guard(session, work.task_id, work.epoch)
-            result = effect(session)
-            lifecycle.succeed(session, task, result)
+            held = lifecycle.guard(session, task.id, task.epoch)
+            result = effect.result if isinstance(effect, Done) else effect(session)
+            lifecycle.succeed(session, held, result)
+
+    def _end_and_take(self, task: Claimed, done: Done, stay: Stay) -> None:
+        """End a task that has nothing to write, and take the next of its queue in the same statement."""
+        turn, ended = self._turn(stay.queue), Ended(task.id, task.epoch, done.result)
+        with database.single(self.sessions) as connection:
+            taken = turns.take(connection, turn, self._claimant, ended)
+        if not taken.ended:
+            with database.transaction(self.sessions) as session:
+                lifecycle.guard(session, task.id, task.epoch)  # says why
+            raise LeaseLost(f"task {task.id} could not be ended under epoch {task.epoch}")
+        stay.taken = taken
 
     def _hand_back(self, work: Work) -> None:
         self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))
@@ -298,7 +377,7 @@ class Frame:
         return "failed" if seconds is None else "retried"
 
 
-def _traces(task: Task) -> dict[str, object]:
+def _traces(task: Claimed) -> dict[str, object]:
     """What every log line about a task says, so that a request can be followed through both services."""
     traces = {
         "task_id": str(task.id),

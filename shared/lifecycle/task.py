@@ -6,15 +6,14 @@
        │                                           └── retry ──> RETRY ── claim ──> STARTED
     any state that has not ended ── revoke ──> REVOKED
 
-Whatever else hangs on a task changes in the same transaction: see `_follow`. All times are the database's.
+Whatever else hangs on a task changes in the same transaction: see `follow`. All times are the database's.
 """
 
 import datetime as dt
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -28,11 +27,6 @@ from shared.models.task import ACTIVE, WAITING, Task, TaskState, in_states
 from shared.tasks import DELIVER_NOTIFICATION, EXECUTE_VULNERABILITY_SCAN, MIRROR, ring_after_commit
 
 _TABLE = Task.metadata.tables[Task.__tablename__]
-_CLAIMED: tuple[str, ...] = (
-    *("id", "name", "queue", "arguments", "request_id", "lock_key"),
-    *("state", "attempt", "losses", "epoch", "worker", "started_at", "lease_until"),
-)
-"""What `claim_next` tells of a task."""
 
 MAX_ATTEMPTS = 4
 """The first attempt and three retries."""
@@ -72,7 +66,15 @@ def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta
     """Take this due task for `worker`; None when it is not there to claim (done, taken, revoked, not due, locked)."""
     now = database.now(session)
     due = (Task.id == task_id, in_states(Task.state, WAITING), Task.run_after <= now)
-    values = _claimed_by(worker, now, now + lease)
+    values = {
+        "state": TaskState.STARTED,
+        "attempt": Task.attempt + 1,
+        "epoch": Task.epoch + 1,
+        "worker": worker,
+        "lease_until": now + lease,
+        "started_at": now,
+        **dict.fromkeys(("stage", "current", "total")),
+    }
     task = _compare_and_set(session, (*due, Task.lock_key.is_(None)), **values)
     if task is None:  # most need no lock, and so no savepoint
         try:
@@ -81,81 +83,8 @@ def claim(session: Session, task_id: uuid.UUID, worker: str, lease: dt.timedelta
         except IntegrityError:  # uq_task_lock_key: who holds the lock rings for this one when it lets go
             return None
     if task is not None:
-        _follow(session, task)
+        follow(session, task)
     return task
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Whose turn it is in a queue: the most urgent of the tasks that `names` can do, or that which is due the longest."""
-
-    queue: str
-    names: Sequence[str]
-    longest_due: bool = False
-
-
-def claim_next(session: Session, turn: Turn, worker: str, lease: dt.timedelta) -> Task | None:
-    """Take the task of a queue whose turn it is for `worker`; None when none is due but those that wait for a lock.
-
-    What is given says what a worker has to know, and is not always in the session. Raises Conflict when somebody took the
-    task's lock at the same moment: whoever looks again, in another transaction, passes over it.
-    """
-    try:
-        row = session.execute(
-            _CLAIM_NEXT[turn.longest_due],
-            {
-                "turn_queue": turn.queue,
-                "turn_names": turn.names,
-                "claimed_by": worker,
-                "lease_seconds": lease.total_seconds(),
-            },
-        ).one_or_none()
-    except IntegrityError:  # uq_task_lock_key
-        raise Conflict("The lock of this task was taken at this moment.") from None
-    if row is None:
-        return None
-    task = Task(**dict(zip(_CLAIMED, row, strict=True)))
-    if not _is_followed(task):
-        return task
-    task = session.get_one(Task, task.id, populate_existing=True)
-    _follow(session, task)
-    return task
-
-
-def _claim_next(*, longest_due: bool) -> sa.UpdateBase:
-    """The statement of `claim_next`; on the plain table, which costs half of what it costs on the model."""
-    row, holder = _TABLE.c, _TABLE.alias("holder")
-    locked = sa.exists().where(holder.c.lock_key == row.lock_key, _in_states(holder.c.state, ACTIVE))
-    run_after = row.run_after if longest_due else database.Unindexed(row.run_after)
-    candidate = (
-        sa.select(row.id)
-        .where(
-            row.queue == sa.bindparam("turn_queue"),
-            _in_states(row.state, WAITING),
-            run_after <= database.Clock(),
-            row.name.in_(sa.bindparam("turn_names", expanding=True)),
-            ~locked,
-        )
-        .order_by(*[] if longest_due else [row.priority], row.run_after)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=_TABLE)
-    )
-    claimed = _claimed_by(
-        sa.bindparam("claimed_by"),
-        database.Clock(),
-        database.Clock(sa.bindparam("lease_seconds", type_=sa.Float())),
-    )
-    return (
-        sa.update(_TABLE)
-        .where(row.id == candidate.scalar_subquery())
-        .values(**claimed)
-        .returning(*(row[name] for name in _CLAIMED))
-    )
-
-
-def _in_states(state: sa.ColumnElement[TaskState], states: Sequence[TaskState]) -> sa.ColumnElement[bool]:
-    """As `in_states`, rendered once and for all."""
-    return state.in_([sa.literal_column(f"'{each}'", state.type) for each in states])
 
 
 def renew(
@@ -225,9 +154,9 @@ def succeed(session: Session, task: Guarded, result: Document | None) -> None:
     """End a guarded task well; its effect is in the same transaction."""
     session.flush()
     session.execute(_SUCCEED, {"task_id": task.id, "result": sa.null() if result is None else result})
-    if _is_followed(task):
+    if is_followed(task):
         row = session.get_one(Task, task.id, populate_existing=True)
-        _follow(session, row)
+        follow(session, row)
         _ring_next(session, row, database.now(session))
 
 
@@ -304,7 +233,7 @@ def request_cancel(session: Session, task_id: uuid.UUID) -> Task:
     if task.state in WAITING:
         revoke(session, task)
     else:
-        _follow(session, task)
+        follow(session, task)
     return task
 
 
@@ -334,25 +263,11 @@ def requeue(session: Session, task_id: uuid.UUID) -> Task:
             )
             if task is None:
                 raise Conflict("Only a failed task can be requeued.")
-            _follow(session, task)
+            follow(session, task)
     except IntegrityError:  # uq_task_dedupe_key
         raise Conflict("The same work has been asked for again already.") from None
     ring_after_commit(session, task, now)
     return task
-
-
-def _claimed_by(worker: Any, now: Any, lease_until: Any) -> dict[str, Any]:
-    return {
-        "state": TaskState.STARTED,
-        "attempt": _TABLE.c.attempt + 1,
-        "epoch": _TABLE.c.epoch + 1,
-        "worker": worker,
-        "lease_until": lease_until,
-        "started_at": now,
-        "stage": None,
-        "current": None,
-        "total": None,
-    }
 
 
 def _held(task_id: uuid.UUID, epoch: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -425,7 +340,7 @@ def _let_go(session: Session, task: Task, now: dt.datetime, *, run_after: dt.dat
     task.lease_until = None
     task.worker = None
     task.stage = task.current = task.total = None  # nobody is there any more
-    _follow(session, task)
+    follow(session, task)
     _ring_next(session, task, now)
 
 
@@ -439,7 +354,7 @@ def _end(
     task.ended_at = now
     task.lease_until = None
     task.epoch += 1
-    _follow(session, task)
+    follow(session, task)
     _ring_next(session, task, now)
 
 
@@ -461,24 +376,39 @@ def _ring_next(session: Session, task: Task, now: dt.datetime) -> None:
         ring_after_commit(session, following, now)
 
 
-def _is_followed(task: Task | Guarded) -> bool:
+_FOLLOWERS = {EXECUTE_VULNERABILITY_SCAN: run.follow, DELIVER_NOTIFICATION: dispatch.follow}
+"""What hangs on the tasks of a contract."""
+FOLLOWED = frozenset(_FOLLOWERS)
+"""The contracts on whose tasks something hangs."""
+
+
+class Known(Protocol):
+    """What has to be known of a task to tell whether something hangs on it."""
+
+    @property
+    def name(self) -> str:
+        """Its contract."""
+
+    @property
+    def lock_key(self) -> str | None:
+        """Its lock."""
+
+
+def is_followed(task: Known) -> bool:
     """Whether something may hang on the task, or wait for its lock."""
-    return task.lock_key is not None or task.name in (EXECUTE_VULNERABILITY_SCAN, DELIVER_NOTIFICATION)
+    return task.lock_key is not None or task.name in FOLLOWED
 
 
-def _follow(session: Session, task: Task) -> None:
+def follow(session: Session, task: Task) -> None:
     """Let what hangs on the task change with it, in this transaction."""
     session.flush()
-    if task.name == EXECUTE_VULNERABILITY_SCAN:
-        run.follow(session, task)
-    elif task.name == DELIVER_NOTIFICATION:
-        dispatch.follow(session, task)
+    if task.name in FOLLOWED:
+        _FOLLOWERS[task.name](session, task)
     elif task.lock_key == MIRROR:
         sync.follow(session, task)
 
 
 # What a worker does hundreds of times a second is put together once.
-_CLAIM_NEXT = {longest_due: _claim_next(longest_due=longest_due) for longest_due in (False, True)}
 _GUARD = (
     sa.select(
         _TABLE.c.id,

@@ -16,7 +16,8 @@ from shared.models.idempotency import IdempotentAnswer
 from shared.models.task import Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, ask
 from tests.builders import add_user, ago, ask_for, change, read, wait_for
-from worker_service.tasks import FAIR_TURN, Door, Work
+from worker_service import tasks as worker_tasks
+from worker_service.tasks import FAIR_TURN, Done, Door, Work
 
 
 def nothing(_session):
@@ -279,11 +280,99 @@ def answer(frame):
     return answer
 
 
-def test_a_doorbell_is_answered_with_the_most_urgent_task(sessions, answer):
-    ask_for(sessions, priority=60)
-    urgent = ask_for(sessions, priority=10)
-    assert answer() == [urgent.id]
+def test_a_doorbell_is_answered_with_all_that_is_due_the_most_urgent_first(sessions, answer, rung):
+    low, urgent = ask_for(sessions, priority=60), ask_for(sessions, priority=10)
+    rung.clear()
+    assert answer() == [urgent.id, low.id]
     assert read(sessions, urgent.id).state == TaskState.SUCCESS
+    assert rung == []
+
+
+def test_whoever_has_stayed_long_enough_with_a_queue_leaves_the_rest_to_another(
+    sessions, answer, rung, monkeypatch
+):
+    monkeypatch.setattr(worker_tasks, "STAY_SECONDS", 0.0)
+    first, second = ask_for(sessions), ask_for(sessions)
+    rung.clear()
+    assert answer() == [first.id]
+    assert [ring.queue for ring in rung] == ["default"]
+    assert read(sessions, second.id).state == TaskState.PENDING
+
+
+def test_whoever_has_to_stop_leaves_the_rest_to_another(frame, sessions, rung):
+    def handler(_work, days_old):
+        frame.stop()
+        return Done()
+
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+    first, second = ask_for(sessions), ask_for(sessions)
+    rung.clear()
+    frame.answer("default")
+    assert read(sessions, first.id).state == TaskState.SUCCESS
+    assert read(sessions, second.id).state == TaskState.PENDING
+    assert [ring.queue for ring in rung] == ["default"]
+
+
+def test_a_retry_leaves_the_rest_of_the_queue_to_another(frame, sessions, rung):
+    def handler(_work, days_old):
+        raise Transient("the tide is out")
+
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+    ask_for(sessions)
+    second = ask_for(sessions)
+    rung.clear()
+    with pytest.raises(Retry):
+        frame.answer("default")
+    assert [ring.queue for ring in rung] == ["default"]
+    assert read(sessions, second.id).state == TaskState.PENDING
+
+
+def test_what_has_nothing_to_write_ends_with_its_result_in_one_statement_that_takes_the_next(
+    frame, engine, sessions
+):
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(
+        CLEANUP_OLD_NOTIFICATIONS, lambda work, days_old: Done({"removed": 0}), 60.0
+    )
+    asked = [ask_for(sessions) for _ in range(3)]
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    frame.answer("default")
+    sa.event.remove(engine, "before_cursor_execute", note)
+    rows = [read(sessions, task.id) for task in asked]
+    assert [(row.state, row.result) for row in rows] == [(TaskState.SUCCESS, {"removed": 0})] * 3
+    if engine.dialect.name == "postgresql":
+        assert len(statements) == 1 + len(asked)
+
+
+def test_what_is_cancelled_at_the_last_moment_is_revoked_though_it_has_nothing_to_write(frame, sessions):
+    def handler(work, days_old):
+        if work.task_id == first.id:
+            with database.transaction(sessions) as session:
+                lifecycle.request_cancel(session, work.task_id)
+        return Done()
+
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+    first, second = ask_for(sessions), ask_for(sessions)
+    frame.answer("default")
+    assert read(sessions, first.id).state == TaskState.REVOKED
+    assert read(sessions, second.id).state == TaskState.SUCCESS
+
+
+def test_what_lost_its_lease_is_not_ended_though_it_has_nothing_to_write(frame, sessions):
+    def handler(work, days_old):
+        if work.task_id == first.id:
+            change(sessions, work.task_id, epoch=9)
+        return Done()
+
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+    first, second = ask_for(sessions), ask_for(sessions)
+    frame.answer("default")
+    assert (read(sessions, first.id).state, read(sessions, first.id).epoch) == (TaskState.STARTED, 9)
+    assert read(sessions, second.id).state == TaskState.SUCCESS
 
 
 def test_a_doorbell_too_many_is_no_error(sessions, answer):

@@ -27,7 +27,7 @@ from worker_service.clients.outbound import Answer, Outbound
 from worker_service.clients.smtp import MailServer
 from worker_service.handlers import messages
 from worker_service.handlers.messages import Letter
-from worker_service.tasks import Effect, Work
+from worker_service.tasks import Done, Effect, Work
 
 
 def deliver(work: Work, delivery_id: str) -> Effect:
@@ -35,7 +35,7 @@ def deliver(work: Work, delivery_id: str) -> Effect:
     with work.transaction() as session:
         sending = dispatch.begin(session, uuid.UUID(delivery_id))
     if sending is None:
-        return lambda _session: None
+        return Done()
     time.sleep(sending.wait)
     digest = sending.delivery.order_key == dispatch.DIGEST
     letter = messages.letter(sending.delivery.message_id, sending.notifications, digest=digest)

@@ -7,20 +7,26 @@ import sqlalchemy as sa
 
 from shared import database
 from shared.errors import Conflict
-from shared.lifecycle import task as lifecycle
+from shared.lifecycle import turn
 from shared.lifecycle.run import start
+from shared.lifecycle.turn import Claimant, Claimed, Ended, Turn
 from shared.models.task import ACTIVE, ENDED, Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN
 from tests.builders import LEASE, add_scan, ago, ask_for, at_once, change, claimed, read
 
+CLAIMANT = Claimant("worker-1", LEASE)
 NAMES = (CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN)
 
 
 def take(sessions, queue="default", names=NAMES, longest_due=False):
+    """As a worker does."""
+    this = Turn(queue, names, longest_due)
+    with database.single(sessions) as connection:
+        taken = turn.take(connection, this, CLAIMANT)
+    if taken.task is not None or not taken.more:
+        return taken.task
     with database.transaction(sessions) as session:
-        return lifecycle.claim_next(
-            session, lifecycle.Turn(queue, names, longest_due=longest_due), "worker-1", LEASE
-        )
+        return turn.claim_next(session, this, CLAIMANT)
 
 
 def drain(sessions, **how):
@@ -53,7 +59,7 @@ def test_a_turn_by_age_takes_the_one_due_longest(sessions, queued):
 
 def test_what_is_taken_is_held_like_any_claim(sessions):
     asked = ask_for(sessions)
-    task = take(sessions)
+    task = read(sessions, take(sessions).id)
     assert (task.id, task.state, task.attempt, task.epoch, task.worker) == (
         asked.id,
         TaskState.STARTED,
@@ -104,7 +110,7 @@ def test_a_scan_that_somebody_started_overtakes_scheduled_ones(sessions):
 def test_many_who_look_at_once_take_different_tasks(sessions):
     tasks = {ask_for(sessions).id for _ in range(6)}
     results = at_once([lambda: take(sessions)] * 6)
-    assert not [each for each in results if not isinstance(each, Task)]
+    assert not [each for each in results if not isinstance(each, Claimed)]
     assert {each.id for each in results} == tasks
 
 
@@ -113,11 +119,61 @@ def test_of_many_who_look_for_one_lock_at_once_one_gets_it(sessions):
         for _ in range(4):
             ask_for(sessions, lock_key="asset:1")
         results = at_once([lambda: take(sessions)] * 4)
-        won = [each for each in results if isinstance(each, Task)]
+        won = [each for each in results if isinstance(each, Claimed)]
         assert len(won) == 1
         assert all(each is None or isinstance(each, Conflict) for each in results if each not in won)
         with database.transaction(sessions) as session:
             session.execute(sa.delete(Task))
+
+
+def end_and_take(sessions, task, result=None):
+    with database.single(sessions) as connection:
+        ended = Ended(task.id, task.epoch, result)
+        return turn.take(connection, Turn("default", NAMES), CLAIMANT, ended)
+
+
+def test_the_end_of_one_task_takes_the_next(sessions):
+    first, second = ask_for(sessions), ask_for(sessions)
+    taken = end_and_take(sessions, take(sessions), {"removed": 3})
+    assert (taken.ended, taken.task.id) == (True, second.id)
+    row, following = read(sessions, first.id), read(sessions, second.id)
+    assert (row.state, row.result, row.epoch, row.lease_until) == (TaskState.SUCCESS, {"removed": 3}, 2, None)
+    assert row.ended_at is not None
+    assert (following.state, following.worker, following.attempt) == (TaskState.STARTED, "worker-1", 1)
+    last = end_and_take(sessions, taken.task)
+    assert (last.ended, last.task) == (True, None)
+    assert read(sessions, second.id).result is None
+
+
+@pytest.mark.parametrize(
+    "change_of_hands",
+    [
+        {"epoch": 7},
+        {"state": TaskState.REVOKED},
+        {"cancel_requested_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)},
+    ],
+    ids=["lease lost", "ended", "cancelled"],
+)
+def test_what_cannot_be_ended_takes_nothing(sessions, change_of_hands):
+    ask_for(sessions)
+    waiting = ask_for(sessions)
+    task = take(sessions)
+    change(sessions, task.id, **change_of_hands)
+    before = read(sessions, task.id)
+    taken = end_and_take(sessions, task)
+    assert (taken.ended, taken.task) == (False, None)
+    after = read(sessions, task.id)
+    assert (after.state, after.epoch, after.ended_at) == (before.state, before.epoch, before.ended_at)
+    assert read(sessions, waiting.id).state == TaskState.PENDING
+
+
+def test_what_something_hangs_on_is_left_to_the_transaction_that_changes_both(sessions):
+    locked = ask_for(sessions, lock_key="mirror", priority=1)
+    ask_for(sessions, priority=2)
+    with database.single(sessions) as connection:
+        taken = turn.take(connection, Turn("default", NAMES), CLAIMANT)
+    assert (taken.task, taken.more) == (None, True)
+    assert take(sessions).id == locked.id
 
 
 @pytest.mark.parametrize(("longest_due", "index"), [(False, "ix_task_urgent"), (True, "ix_task_due")])
@@ -129,7 +185,8 @@ def test_an_index_finds_it_in_a_long_queue(engine, sessions, longest_due, index)
             seen.append((statement, parameters))
 
     sa.event.listen(engine, "before_cursor_execute", note)
-    take(sessions, longest_due=longest_due)
+    with database.transaction(sessions) as session:
+        turn.claim_next(session, Turn("default", NAMES, longest_due), CLAIMANT)
     sa.event.remove(engine, "before_cursor_execute", note)
     plan = explain(engine, *seen[0])
     assert index in plan

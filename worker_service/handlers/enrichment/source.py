@@ -18,7 +18,7 @@ from shared.models.enrichment import EnrichmentSource, Source
 from worker_service.clients import published_file
 from worker_service.clients.http import Caller, Patience, Troubles
 from worker_service.clients.published_file import Fetched, Validators
-from worker_service.tasks import Effect, Work
+from worker_service.tasks import Done, Effect, Work
 
 PATIENCE = Patience()
 DISBELIEF_SECONDS = 300.0
@@ -70,7 +70,7 @@ def sync(work: Work, kind: Kind[C], patience: Patience) -> Effect:
     """
     url = enrichment.address(work.settings, kind.source)
     if url is None:
-        return lambda _session: {"state": enrichment.SourceState.OFF.value}
+        return Done({"state": enrichment.SourceState.OFF.value})
     work.progress("reading", 0)
     held = _begin(work, kind.source, url)
     troubles = Troubles()
