@@ -2,11 +2,18 @@
 
 A message may be lost, doubled, late or out of order. The sweeper rings again for rows that nobody answers, so `ring` may
 fail: it gives up within a second and says so in its answer.
+
+Who finds its queue empty does not look again and again: it waits in Redis for the queue's bell, a list into which everything
+that is put into the queue puts a token as well. A token wakes one of those who wait. One that is lost costs a second, after
+which everybody looks without it.
 """
 
+import itertools
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -29,10 +36,24 @@ HEARTBEAT_MILLISECONDS = 10_000
 """After this long without a sign the broker hands a dead worker's messages on. Our lease decides, not the broker."""
 RING_SECONDS = 0.5
 """How long one who only rings waits for Redis."""
-_ASKER = "asker-"
-"""What the broker's name of a process begins with that asks for work but does none."""
 ALWAYS = 1_000_000
-"""`maintenance_chance` in parts per million: look for dead workers at every fetch (the default needs minutes to hit)."""
+"""`maintenance_chance` in parts per million: look for dead workers at every fetch, so at least every second (the default
+needs minutes to hit)."""
+LEAVING_SECONDS = 0.1
+"""How long a process that was told to stop waits between two looks."""
+
+_PUT = """
+-- KEYS: the queue, its messages (both as Dramatiq lays them out) and its bell.
+-- ARGV: the id and the text of each message.
+local waiting
+for i = 1, #ARGV, 2 do
+    redis.call("hset", KEYS[2], ARGV[i], ARGV[i + 1])
+    waiting = redis.call("rpush", KEYS[1], ARGV[i])
+    redis.call("rpush", KEYS[3], "")
+end
+-- While all are busy nobody takes tokens. There need be no more of them than of messages.
+redis.call("ltrim", KEYS[3], 0, waiting - 1)
+"""
 
 
 def connect(url: str, timeout: float) -> redis.Redis:
@@ -44,24 +65,38 @@ def connect(url: str, timeout: float) -> redis.Redis:
 
 
 class _Consumer(_RedisConsumer):
-    """A consumer that fetches again as soon as one of its messages is done, when it has all that it may take.
+    """A consumer that waits for something to happen, where Dramatiq's own sleeps and looks again.
 
-    Dramatiq's own sleeps meanwhile, longer each time, up to the `worker_timeout`.
+    When it finds nothing, it waits for the bell; when it has all that it may take, for one of its messages to be done. It
+    waits no longer than the `worker_timeout`, which has to be less than the client waits for an answer.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)  # type: ignore[no-untyped-call]
+    broker: "Broker"
+
+    def __init__(self, broker: "Broker", queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, 0)  # type: ignore[no-untyped-call]  # it shall not sleep
+        self._seconds = timeout / 1000
         self._done = threading.Event()
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
         """The next message; None when there is none, after a moment."""
         if not self.message_cache and self.outstanding_message_count >= self.prefetch:
-            if self._done.wait(self.timeout / 1000):
+            if self._done.wait(self._seconds):
                 self._done.clear()
-                self.misses = 0
             return None
         message: dramatiq.broker.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        if message is None:
+            self._wait_for_the_bell()
         return message
+
+    def _wait_for_the_bell(self) -> None:
+        if self.broker.leaving.is_set():
+            time.sleep(LEAVING_SECONDS)
+            return
+        try:
+            self.broker.client.blpop([self.broker.bell(self.queue_name)], self._seconds)
+        except redis.ConnectionError as error:
+            raise dramatiq.errors.ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """A message was answered."""
@@ -77,10 +112,16 @@ class _Consumer(_RedisConsumer):
 class Broker(RedisBroker):
     """Dramatiq's broker, of whose messages a process takes no more at once from a queue than `at_once` says.
 
-    What it does not take stays in Redis for another process, and its other threads stay free for other queues.
+    What it does not take stays in Redis for another process, and its other threads stay free for other queues. Whatever is
+    enqueued rings its queue's bell.
     """
 
-    at_once: Mapping[str, int] = MappingProxyType({})
+    def __init__(self, *, at_once: Mapping[str, int], **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self.at_once = at_once
+        self.leaving = threading.Event()
+        """Set when this process was told to stop: nobody of it waits for a bell any more."""
+        self._put = self.client.register_script(_PUT)
 
     @property
     def consumer_class(self) -> type[dramatiq.Consumer]:
@@ -91,6 +132,31 @@ class Broker(RedisBroker):
         """A consumer of one queue; messages being worked on count as taken."""
         return super().consume(queue_name, min(prefetch, self.at_once.get(queue_name, prefetch)), timeout)
 
+    def bell(self, queue_name: str) -> str:
+        """The list of a queue's tokens."""
+        return f"{self.namespace}:{queue_name}.bell"
+
+    def do_enqueue(self, queue_name: str, message_id: str, text: bytes) -> None:
+        """What Dramatiq itself enqueues: ticks of the timetable, retries, delayed messages that became due."""
+        self.put(queue_name, [(message_id, text)])
+
+    def put(self, queue_name: str, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Enqueue messages, each with its id in Redis, and wake one consumer for each: one round trip."""
+        queue = f"{self.namespace}:{queue_name}"
+        arguments: list[str | bytes] = []
+        for message in messages:
+            arguments.extend(message)
+        self._put((queue, f"{queue}.msgs", self.bell(queue_name)), arguments)
+
+
+class _Leave(Middleware):
+    """Has the consumers of a process that stops wait for nothing that takes long."""
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002  # Dramatiq's hook
+        """The process was told to stop."""
+        if isinstance(broker, Broker):
+            broker.leaving.set()
+
 
 def make_broker(
     url: str,
@@ -100,34 +166,25 @@ def make_broker(
     at_once: Mapping[str, int] = MappingProxyType({}),
 ) -> Broker:
     """A broker for the queues of the contract. `timeout` is in seconds; a worker needs more of it than a bell-push."""
-    broker = Broker(  # type: ignore[no-untyped-call]
+    broker = Broker(
+        at_once=at_once,
         client=connect(url, timeout),
         heartbeat_timeout=HEARTBEAT_MILLISECONDS,
         maintenance_chance=ALWAYS,
-        middleware=[Retries(max_retries=3), *middleware],
+        middleware=[Retries(max_retries=3), _Leave(), *middleware],
     )
-    broker.at_once = at_once
     for queue in QUEUES:
         broker.declare_queue(queue)
     return broker
 
 
-def make_ringer(broker: RedisBroker) -> Ringer:
+def make_ringer(broker: Broker) -> Ringer:
     """A function that rings for tasks through `broker`; it gives up at the first failure."""
 
     def ring(rings: Sequence[Ring]) -> bool:
         try:
-            for each in rings:
-                broker.enqueue(
-                    dramatiq.Message(
-                        queue_name=each.queue,
-                        actor_name=each.name,
-                        args=(str(each.task_id),),
-                        kwargs={},
-                        options={},
-                        message_id=str(each.task_id),
-                    )
-                )
+            for queue, of_queue in itertools.groupby(sorted(rings, key=_QUEUE), _QUEUE):
+                broker.put(queue, [_message(each) for each in of_queue])
         except (redis.RedisError, dramatiq.errors.BrokerError, OSError) as error:
             log.warning("doorbell_silent", error=str(error), tasks=len(rings))
             return False
@@ -136,22 +193,37 @@ def make_ringer(broker: RedisBroker) -> Ringer:
     return ring
 
 
+_QUEUE = attrgetter("queue")
+
+
+def _message(ring: Ring) -> tuple[str, bytes]:
+    """What rings for a task, and its id in Redis: one of its own, since a task may be rung for more than once."""
+    id_in_redis, task_id = str(uuid.uuid4()), str(ring.task_id)
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name=ring.queue,
+        actor_name=ring.name,
+        args=(task_id,),
+        kwargs={},
+        options={"redis_message_id": id_in_redis},
+        message_id=task_id,
+    )
+    return id_in_redis, message.encode()
+
+
 def open_doorbell(url: str) -> Ringer:
     """A ringer with a connection of its own, for processes that ask for work but do none."""
-    broker = make_broker(url, timeout=RING_SECONDS)
-    broker.broker_id = f"{_ASKER}{broker.broker_id}"
-    return make_ringer(broker)
+    return make_ringer(make_broker(url, timeout=RING_SECONDS))
 
 
 def workers_alive(client: redis.Redis, namespace: str = "dramatiq") -> int:
     """How many worker processes have shown a sign of life lately; raises redis.RedisError when Redis is away.
 
-    Every broker leaves such signs, those who only ask too: they bear a name of their own.
+    Who fetches shows one; who only rings does not.
     """
     since = time.time() * 1000 - HEARTBEAT_MILLISECONDS
-    names = client.zrangebyscore(f"{namespace}:__heartbeats__", since, "+inf")
-    assert isinstance(names, list)  # noqa: S101  # redis types its two clients as one
-    return sum(not name.decode().startswith(_ASKER) for name in names)
+    count = client.zcount(f"{namespace}:__heartbeats__", since, "+inf")
+    assert isinstance(count, int)  # noqa: S101  # redis types its two clients as one
+    return count
 
 
 def waiting(client: redis.Redis, queue: str, namespace: str = "dramatiq") -> int:

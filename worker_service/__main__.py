@@ -37,7 +37,7 @@ def become(module: str, settings: Settings, queues: Sequence[str] = ()) -> None:
     tuning: dict[str, object] = {
         isolation.APP: module,
         "dramatiq_queue_prefetch": settings.worker_threads,  # in work included; more would wait here while others idle
-        "dramatiq_worker_timeout": 100,  # ms between two looks at an idle queue: by default up to a second
+        "dramatiq_worker_timeout": 1000,  # ms until an idle queue is looked at even if its bell is silent
         "dramatiq_restart_delay": 1000,  # ms until the next try when Redis is away
     }
     if settings.worker_metrics:

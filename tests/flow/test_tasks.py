@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import statistics
 import time
 
 import pytest
@@ -61,6 +62,21 @@ def test_a_wiped_redis_loses_nothing(sessions, environment, worker, scheduler):
     for task in tasks:
         assert ended(sessions, task).state == TaskState.SUCCESS
         assert effects(sessions, task.id) == [1]
+
+
+@on_sqlite
+def test_an_idle_worker_starts_at_once(sessions, worker):
+    """Long before it would look by itself, every 4 s here."""
+    worker(dramatiq_worker_timeout="4000")
+    ended(sessions, ask_for(sessions))
+    waits = []
+    for _ in range(5):
+        time.sleep(0.5)  # it found nothing more, and waits
+        asked = time.time()
+        task = ask_for(sessions)
+        wait_for(lambda task=task: starts(sessions, task.id))
+        waits.append(time.time() - asked)
+    assert statistics.median(waits) < 1.0
 
 
 @on_sqlite

@@ -9,6 +9,7 @@ import redis
 
 from shared import doorbell
 from shared.tasks import QUEUES, Ring
+from tests.builders import wait_for
 
 RING = Ring(uuid.uuid4(), "cleanup_old_notifications", "default")
 
@@ -64,6 +65,138 @@ def test_who_has_all_that_it_may_take_fetches_as_soon_as_one_is_done(redis_url, 
     assert next(consumer) is None  # it was done, there is room now
     assert next(consumer) is not None
     assert 0.1 < time.monotonic() - began < 10
+
+
+def some(number, queue="default"):
+    return [Ring(uuid.uuid4(), "any", queue) for _ in range(number)]
+
+
+def tokens(client, queue="default"):
+    return client.llen(f"dramatiq:{queue}.bell")
+
+
+PATIENT = 20_000
+"""Milliseconds that a consumer waits in these tests, which end long before."""
+
+
+@pytest.fixture
+def consume(redis_url, client):
+    """Make consumers, each of a process of its own."""
+
+    def consume(queue="default", timeout=PATIENT):
+        return doorbell.make_broker(redis_url, timeout=40.0).consume(queue, prefetch=4, timeout=timeout)
+
+    return consume
+
+
+@pytest.fixture
+def waiting_consumer(consume, client):
+    """Have a consumer wait for the bell of its queue; gives what says, after some seconds, whether it was woken."""
+    threads = []
+
+    def start(queue="default"):
+        before = client.info("clients")["blocked_clients"]
+        thread = threading.Thread(target=next, args=(consume(queue),), daemon=True)
+        thread.start()
+        wait_for(lambda: client.info("clients")["blocked_clients"] == before + 1)
+        threads.append((queue, thread))
+        return lambda seconds=10.0: thread.join(seconds) or not thread.is_alive()
+
+    yield start
+    for queue, thread in threads:
+        while thread.is_alive():
+            client.rpush(f"dramatiq:{queue}.bell", "")
+            thread.join(0.1)
+
+
+def test_a_ring_wakes_one_of_those_who_wait(redis_url, waiting_consumer, client):
+    woken = [waiting_consumer() for _ in range(3)]
+    ring = doorbell.open_doorbell(redis_url)
+    for number in (1, 2):
+        ring([RING])
+        wait_for(lambda number=number: sum(each(0.0) for each in woken) == number)
+        assert client.info("clients")["blocked_clients"] == 3 - number
+    ring(some(5))
+    assert all(each() for each in woken)
+
+
+def test_who_was_woken_finds_the_message(redis_url, consume):
+    consumer = consume()
+    threading.Timer(0.2, doorbell.open_doorbell(redis_url), ([RING],)).start()
+    began = time.monotonic()
+    assert next(consumer) is None
+    assert next(consumer).message_id == str(RING.task_id)
+    assert time.monotonic() - began < PATIENT / 2000
+
+
+def test_a_ring_wakes_nobody_of_another_queue(redis_url, waiting_consumer):
+    scans, default = waiting_consumer("scans"), waiting_consumer("default")
+    doorbell.open_doorbell(redis_url)([RING])
+    assert default()
+    assert not scans(0.2)
+
+
+@pytest.mark.parametrize("delay", [None, 1], ids=["at-once", "later"])
+def test_what_dramatiq_enqueues_rings_too(redis_url, waiting_consumer, delay):
+    """Ticks of the timetable, messages that became due and those that wait for that."""
+    woken = waiting_consumer("default" if delay is None else "default.DQ")
+    broker = doorbell.make_broker(redis_url, timeout=1.0)
+    broker.enqueue(dramatiq.Message("default", "any", (), {}, {}), delay=delay)
+    assert woken()
+
+
+def test_a_wiped_redis_still_wakes_who_waits(redis_url, waiting_consumer, client):
+    ring = doorbell.open_doorbell(redis_url)
+    ring(some(3))
+    client.delete("dramatiq:default", "dramatiq:default.bell")
+    woken = waiting_consumer()
+    client.flushall()
+    assert not woken(0.1)
+    ring([RING])
+    assert woken()
+
+
+def test_a_lost_token_costs_no_more_than_the_wait(redis_url, consume, client):
+    consumer = consume(timeout=100)
+    assert next(consumer) is None
+    doorbell.open_doorbell(redis_url)([RING])
+    client.delete("dramatiq:default.bell")
+    wait_for(lambda: next(consumer) is not None)
+
+
+def test_tokens_do_not_pile_up(redis_url, consume, client):
+    ring, consumer = doorbell.open_doorbell(redis_url), consume(timeout=1)
+    for _ in range(5):
+        ring(some(100))
+        assert tokens(client) <= doorbell.waiting(client, "default")
+    while message := next(consumer):
+        consumer.ack(message)
+    ring([RING])  # everything was taken without its token
+    assert tokens(client) == 1
+
+
+def test_a_leaving_process_does_not_wait_for_the_bell(consume):
+    consumer = consume()
+    consumer.broker.emit_before("worker_shutdown", None)
+    began = time.monotonic()
+    assert next(consumer) is None
+    assert time.monotonic() - began < PATIENT / 2000
+
+
+def test_a_consumer_says_when_redis_is_away(redis_url, client):
+    consumer = doorbell.make_broker(redis_url, timeout=40.0).consume("default", timeout=PATIENT)
+    threading.Timer(0.3, lambda: client.client_kill_filter(_type="normal", skipme=True)).start()
+    with pytest.raises(dramatiq.errors.ConnectionClosed):
+        next(consumer)
+
+
+def test_the_rings_of_a_transaction_may_be_for_several_queues(redis_url, client):
+    assert doorbell.open_doorbell(redis_url)([*some(1, "scans"), RING, *some(2, "scans")])
+    assert {queue: doorbell.waiting(client, queue) for queue in QUEUES} == {
+        "scans": 3,
+        "default": 1,
+        "notifications": 0,
+    }
 
 
 def timed(ring):
