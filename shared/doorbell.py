@@ -9,6 +9,7 @@ which everybody looks without it.
 """
 
 import itertools
+import sys
 import threading
 import time
 import uuid
@@ -39,14 +40,18 @@ RING_SECONDS = 0.5
 ALWAYS = 1_000_000
 """`maintenance_chance` in parts per million: look for dead workers at every fetch, so at least every second (the default
 needs minutes to hit)."""
+ENOUGH = 64
+"""So many messages that nobody has fetched are enough for a queue, however many tasks are due (see `make_ringer`)."""
 LEAVING_SECONDS = 0.1
 """How long a process that was told to stop waits between two looks."""
 
 _PUT = """
 -- KEYS: the queue, its messages (both as Dramatiq lays them out) and its bell.
--- ARGV: the id and the text of each message.
-local waiting
-for i = 1, #ARGV, 2 do
+-- ARGV: how many waiting messages are enough, then the id and the text of each message.
+local waiting = redis.call("llen", KEYS[1])
+local enough = tonumber(ARGV[1])
+for i = 2, #ARGV, 2 do
+    if waiting >= enough then return end
     redis.call("hset", KEYS[2], ARGV[i], ARGV[i + 1])
     waiting = redis.call("rpush", KEYS[1], ARGV[i])
     redis.call("rpush", KEYS[3], "")
@@ -138,12 +143,15 @@ class Broker(RedisBroker):
 
     def do_enqueue(self, queue_name: str, message_id: str, text: bytes) -> None:
         """What Dramatiq itself enqueues: ticks of the timetable, retries, delayed messages that became due."""
-        self.put(queue_name, [(message_id, text)])
+        self.put(queue_name, [(message_id, text)], sys.maxsize)
 
-    def put(self, queue_name: str, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Enqueue messages, each with its id in Redis, and wake one consumer for each: one round trip."""
+    def put(self, queue_name: str, messages: Sequence[tuple[str, bytes]], enough: int) -> None:
+        """Enqueue messages, each with its id in Redis, until `enough` wait in the queue, and wake one consumer for each.
+
+        One round trip, and one step that nobody comes in between.
+        """
         queue = f"{self.namespace}:{queue_name}"
-        arguments: list[str | bytes] = []
+        arguments: list[int | str | bytes] = [enough]
         for message in messages:
             arguments.extend(message)
         self._put((queue, f"{queue}.msgs", self.bell(queue_name)), arguments)
@@ -179,12 +187,17 @@ def make_broker(
 
 
 def make_ringer(broker: Broker) -> Ringer:
-    """A function that rings for tasks through `broker`; it gives up at the first failure."""
+    """A function that rings for tasks through `broker`; it gives up at the first failure.
+
+    A message does not stand for its task. Who answers one goes on until nothing in its queue is due, or rings once more, so
+    where `ENOUGH` messages lie unfetched a ring adds none. No task is forgotten by that: it was committed before
+    we looked, and each of those messages is fetched, and answered with a look at the rows, only afterwards.
+    """
 
     def ring(rings: Sequence[Ring]) -> bool:
         try:
             for queue, of_queue in itertools.groupby(sorted(rings, key=_QUEUE), _QUEUE):
-                broker.put(queue, [_message(each) for each in of_queue])
+                broker.put(queue, [_message(each) for each in itertools.islice(of_queue, ENOUGH)], ENOUGH)
         except (redis.RedisError, dramatiq.errors.BrokerError, OSError) as error:
             log.warning("doorbell_silent", error=str(error), tasks=len(rings))
             return False

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from shared import database, enrichment, schedules
 from shared.database import Sessions
+from shared.doorbell import ENOUGH
 from shared.errors import Conflict, Invalid
 from shared.lifecycle import run as run_lifecycle
 from shared.lifecycle import task as task_lifecycle
@@ -114,13 +115,17 @@ def expire_leases(session: Session) -> int:
 def ring_again(session: Session, queue: str, waiting: int) -> int:
     """Ring for due tasks of a queue that holds fewer messages than it has such tasks: some must be lost or were never sent.
 
-    Those that were rung for the longest time ago come first, so that each gets its turn in a queue that is never empty.
+    More messages than `ENOUGH` it never holds, however many tasks are due. Tasks that were rung for the longest time ago come
+    first, so that each gets its turn in a queue that is never empty.
     """
+    if waiting >= ENOUGH:
+        return 0
     now = database.now(session)
     holder = aliased(Task)
     locked = sa.exists().where(holder.lock_key == Task.lock_key, in_states(holder.state, ACTIVE))
     due = (Task.queue == queue, in_states(Task.state, WAITING), Task.run_after <= now, ~locked)
-    lost = (session.scalar(sa.select(sa.func.count()).select_from(Task).where(*due)) or 0) - waiting
+    some_due = sa.select(Task.id).where(*due).limit(ENOUGH).subquery()
+    lost = (session.scalar(sa.select(sa.func.count()).select_from(some_due)) or 0) - waiting
     if lost <= 0:
         return 0
     unanswered = sa.or_(
@@ -128,7 +133,7 @@ def ring_again(session: Session, queue: str, waiting: int) -> int:
     )
     query = sa.select(Task).where(*due, unanswered)
     query = query.order_by(Task.rung_at.asc().nulls_first(), Task.priority, Task.created_at)
-    tasks = session.scalars(query.limit(min(lost, BATCH)).with_for_update(skip_locked=True, of=Task)).all()
+    tasks = session.scalars(query.limit(lost).with_for_update(skip_locked=True, of=Task)).all()
     for task in tasks:
         ring_after_commit(session, task, now)
     return len(tasks)

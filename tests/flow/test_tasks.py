@@ -1,5 +1,6 @@
 """Task control on the real parts: a worker, a scheduler, Valkey, and each of the two databases."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -77,6 +78,17 @@ def test_an_idle_worker_starts_at_once(sessions, worker):
         wait_for(lambda task=task: starts(sessions, task.id))
         waits.append(time.time() - asked)
     assert statistics.median(waits) < 1.0
+
+
+def test_more_tasks_than_messages_are_all_done(sessions, environment, worker, scheduler):
+    tasks = [ask_for(sessions, "noop") for _ in range(doorbell.ENOUGH + 30)]
+    with contextlib.closing(doorbell.connect(environment["REDIS_URL"], 5.0)) as client:
+        assert doorbell.waiting(client, "default") == doorbell.ENOUGH
+    worker()
+    scheduler()
+    for task in tasks:
+        row = ended(sessions, task)
+        assert (row.state, row.attempt) == (TaskState.SUCCESS, 1)
 
 
 @on_sqlite

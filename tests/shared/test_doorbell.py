@@ -168,7 +168,7 @@ def test_tokens_do_not_pile_up(redis_url, consume, client):
     ring, consumer = doorbell.open_doorbell(redis_url), consume(timeout=1)
     for _ in range(5):
         ring(some(100))
-        assert tokens(client) <= doorbell.waiting(client, "default")
+        assert tokens(client) <= doorbell.ENOUGH
     while message := next(consumer):
         consumer.ack(message)
     ring([RING])  # everything was taken without its token
@@ -190,13 +190,25 @@ def test_a_consumer_says_when_redis_is_away(redis_url, client):
         next(consumer)
 
 
-def test_the_rings_of_a_transaction_may_be_for_several_queues(redis_url, client):
-    assert doorbell.open_doorbell(redis_url)([*some(1, "scans"), RING, *some(2, "scans")])
-    assert {queue: doorbell.waiting(client, queue) for queue in QUEUES} == {
-        "scans": 3,
-        "default": 1,
-        "notifications": 0,
-    }
+def test_enough_messages_are_enough(redis_url, consume, client):
+    ring, consumer = doorbell.open_doorbell(redis_url), consume()
+    for size in (3, 200, 1):
+        assert ring(some(size))
+    assert doorbell.waiting(client, "default") == doorbell.ENOUGH
+    assert client.hlen("dramatiq:default.msgs") == doorbell.ENOUGH
+    taken = [next(consumer) for _ in range(3)]
+    assert None not in taken
+    before = doorbell.waiting(client, "default")
+    assert ring(some(1))
+    assert doorbell.waiting(client, "default") == before + 1
+
+
+def test_one_queue_that_has_enough_keeps_nothing_from_another(redis_url, client):
+    assert doorbell.open_doorbell(redis_url)(
+        [*some(200, "scans"), RING, *some(2, "scans"), *some(2, "notifications")]
+    )
+    counts = {queue: doorbell.waiting(client, queue) for queue in QUEUES}
+    assert counts == {"scans": doorbell.ENOUGH, "default": 1, "notifications": 2}
 
 
 def timed(ring):

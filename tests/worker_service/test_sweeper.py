@@ -95,6 +95,16 @@ def test_a_queue_that_is_never_empty_still_gets_its_lost_message(sessions, rung,
     assert [ring.task_id for ring in rung] == [lost.id]
 
 
+@pytest.mark.parametrize(("waiting", "again"), [(0, 3), (2, 1), (3, 0), (9, 0)])
+def test_no_more_is_rung_for_than_a_queue_holds_messages(sessions, rung, sweep, monkeypatch, waiting, again):
+    monkeypatch.setattr(sweeper, "ENOUGH", 3)
+    for _ in range(5):
+        change(sessions, ask_for(sessions).id, rung_at=ago(sessions, hours=1))
+    rung.clear()
+    sweep(waiting=waiting)
+    assert len(rung) == again
+
+
 def test_what_waits_for_a_lock_is_not_rung_for(sessions, rung, sweep):
     claimed(sessions, lock_key="mirror")
     waiting = ask_for(sessions, lock_key="mirror")
