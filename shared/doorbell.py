@@ -73,7 +73,8 @@ class _Consumer(_RedisConsumer):
     """A consumer that waits for something to happen, where Dramatiq's own sleeps and looks again.
 
     When it finds nothing, it waits for the bell; when it has all that it may take, for one of its messages to be done. It
-    waits no longer than the `worker_timeout`, which has to be less than the client waits for an answer.
+    waits no longer than the `worker_timeout`, which has to be less than the client waits for an answer. In a process that was
+    told to stop it takes no more work, which it could only put back at the end.
     """
 
     broker: "Broker"
@@ -85,21 +86,33 @@ class _Consumer(_RedisConsumer):
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
         """The next message; None when there is none, after a moment."""
-        if not self.message_cache and self.outstanding_message_count >= self.prefetch:
-            if self._done.wait(self._seconds):
-                self._done.clear()
+        if not self.message_cache and self._wants_none():
             return None
         message: dramatiq.broker.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:
             self._wait_for_the_bell()
         return message
 
+    def _wants_none(self) -> bool:
+        """Whether there is nothing to fetch for, after a moment."""
+        if self.broker.leaving.is_set() and self.queue_name in self.broker.queues:
+            time.sleep(LEAVING_SECONDS)  # who fetches for the delay queue gives the signs of life
+            return True
+        if self.outstanding_message_count < self.prefetch:
+            return False
+        if self._done.wait(self._seconds):
+            self._done.clear()
+        return True
+
     def _wait_for_the_bell(self) -> None:
         if self.broker.leaving.is_set():
             time.sleep(LEAVING_SECONDS)
             return
+        bell = self.broker.bell(self.queue_name)
         try:
-            self.broker.client.blpop([self.broker.bell(self.queue_name)], self._seconds)
+            token = self.broker.client.blpop([bell], self._seconds)
+            if token and self.broker.leaving.is_set():
+                self.broker.client.rpush(bell, "")  # for another process
         except redis.ConnectionError as error:
             raise dramatiq.errors.ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
@@ -125,7 +138,7 @@ class Broker(RedisBroker):
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.at_once = at_once
         self.leaving = threading.Event()
-        """Set when this process was told to stop: nobody of it waits for a bell any more."""
+        """Set when this process was told to stop."""
         self._put = self.client.register_script(_PUT)
 
     @property
@@ -158,7 +171,7 @@ class Broker(RedisBroker):
 
 
 class _Leave(Middleware):
-    """Has the consumers of a process that stops wait for nothing that takes long."""
+    """Tells the consumers of a process that it was told to stop."""
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002  # Dramatiq's hook
         """The process was told to stop."""

@@ -90,16 +90,16 @@ def consume(redis_url, client):
 
 
 @pytest.fixture
-def waiting_consumer(consume, client):
-    """Have a consumer wait for the bell of its queue; gives what says, after some seconds, whether it was woken."""
+def waiting_consumer(client):
+    """Have a consumer wait for its bell; gives what says, after some seconds, whether it was woken."""
     threads = []
 
-    def start(queue="default"):
+    def start(consumer):
         before = client.info("clients")["blocked_clients"]
-        thread = threading.Thread(target=next, args=(consume(queue),), daemon=True)
+        thread = threading.Thread(target=next, args=(consumer,), daemon=True)
         thread.start()
         wait_for(lambda: client.info("clients")["blocked_clients"] == before + 1)
-        threads.append((queue, thread))
+        threads.append((consumer.queue_name, thread))
         return lambda seconds=10.0: thread.join(seconds) or not thread.is_alive()
 
     yield start
@@ -109,8 +109,8 @@ def waiting_consumer(consume, client):
             thread.join(0.1)
 
 
-def test_a_ring_wakes_one_of_those_who_wait(redis_url, waiting_consumer, client):
-    woken = [waiting_consumer() for _ in range(3)]
+def test_a_ring_wakes_one_of_those_who_wait(redis_url, consume, waiting_consumer, client):
+    woken = [waiting_consumer(consume()) for _ in range(3)]
     ring = doorbell.open_doorbell(redis_url)
     for number in (1, 2):
         ring([RING])
@@ -129,27 +129,27 @@ def test_who_was_woken_finds_the_message(redis_url, consume):
     assert time.monotonic() - began < PATIENT / 2000
 
 
-def test_a_ring_wakes_nobody_of_another_queue(redis_url, waiting_consumer):
-    scans, default = waiting_consumer("scans"), waiting_consumer("default")
+def test_a_ring_wakes_nobody_of_another_queue(redis_url, consume, waiting_consumer):
+    scans, default = waiting_consumer(consume("scans")), waiting_consumer(consume())
     doorbell.open_doorbell(redis_url)([RING])
     assert default()
     assert not scans(0.2)
 
 
 @pytest.mark.parametrize("delay", [None, 1], ids=["at-once", "later"])
-def test_what_dramatiq_enqueues_rings_too(redis_url, waiting_consumer, delay):
+def test_what_dramatiq_enqueues_rings_too(redis_url, consume, waiting_consumer, delay):
     """Ticks of the timetable, messages that became due and those that wait for that."""
-    woken = waiting_consumer("default" if delay is None else "default.DQ")
+    woken = waiting_consumer(consume("default" if delay is None else "default.DQ"))
     broker = doorbell.make_broker(redis_url, timeout=1.0)
     broker.enqueue(dramatiq.Message("default", "any", (), {}, {}), delay=delay)
     assert woken()
 
 
-def test_a_wiped_redis_still_wakes_who_waits(redis_url, waiting_consumer, client):
+def test_a_wiped_redis_still_wakes_who_waits(redis_url, consume, waiting_consumer, client):
     ring = doorbell.open_doorbell(redis_url)
     ring(some(3))
     client.delete("dramatiq:default", "dramatiq:default.bell")
-    woken = waiting_consumer()
+    woken = waiting_consumer(consume())
     client.flushall()
     assert not woken(0.1)
     ring([RING])
@@ -175,19 +175,53 @@ def test_tokens_do_not_pile_up(redis_url, consume, client):
     assert tokens(client) == 1
 
 
-def test_a_leaving_process_does_not_wait_for_the_bell(consume):
-    consumer = consume()
+def leave(consumer):
     consumer.broker.emit_before("worker_shutdown", None)
+
+
+def test_a_process_that_stops_leaves_what_is_asked_for_to_others(redis_url, consume, client):
+    consumer = consume()
+    doorbell.make_ringer(consumer.broker)(some(5))
+    first = next(consumer)
+    leave(consumer)
+    assert first
+    assert [next(consumer) is None for _ in range(4)] == [False, False, False, True]  # it had fetched those
+    assert doorbell.waiting(client, "default") == 1
+
+
+@pytest.mark.parametrize("queue", ["default", "default.DQ"])
+def test_a_process_that_stops_does_not_wait_for_the_bell(consume, queue):
+    consumer = consume(queue)
+    leave(consumer)
     began = time.monotonic()
     assert next(consumer) is None
     assert time.monotonic() - began < PATIENT / 2000
 
 
-def test_a_consumer_says_when_redis_is_away(redis_url, client):
-    consumer = doorbell.make_broker(redis_url, timeout=40.0).consume("default", timeout=PATIENT)
-    threading.Timer(0.3, lambda: client.client_kill_filter(_type="normal", skipme=True)).start()
+def test_a_process_that_stops_still_gives_signs_of_life(consume, client):
+    consumer = consume("default.DQ")
+    leave(consumer)
+    assert next(consumer) is None
+    assert doorbell.workers_alive(client) == 1
+
+
+def test_who_is_woken_when_it_stops_wakes_another(redis_url, consume, waiting_consumer, client):
+    stops = consume()
+    first = waiting_consumer(stops)
+    leave(stops)
+    second = waiting_consumer(consume())
+    doorbell.open_doorbell(redis_url)([RING])
+    assert first()
+    assert second()
+
+
+def test_a_consumer_says_when_redis_is_away(consume, client):
+    consumer = consume()
+    kill = threading.Timer(0.3, lambda: client.client_kill_filter(_type="normal", skipme=True))
+    kill.start()
     with pytest.raises(dramatiq.errors.ConnectionClosed):
         next(consumer)
+    kill.join()
 
 
 def test_enough_messages_are_enough(redis_url, consume, client):
