@@ -99,13 +99,13 @@ def _each(session: Session, tasks: Sequence[Task], transition: Callable[[Session
 def end_overdue_cancels(session: Session) -> int:
     """End tasks whose worker did not notice a cancel in time, or that nobody works on."""
     overdue = database.now(session) - task_lifecycle.CANCEL_GRACE
-    query = sa.select(Task).where(Task.state.in_(ACTIVE), Task.cancel_requested_at < overdue)
+    query = sa.select(Task).where(in_states(Task.state, ACTIVE), Task.cancel_requested_at < overdue)
     return _each(session, _hold(session, query), task_lifecycle.revoke)
 
 
 def expire_leases(session: Session) -> int:
     """Take tasks from workers that stopped answering."""
-    query = sa.select(Task).where(Task.state.in_(ACTIVE), Task.lease_until < database.now(session))
+    query = sa.select(Task).where(in_states(Task.state, ACTIVE), Task.lease_until < database.now(session))
     tasks = _hold(session, query)
     for task in tasks:
         log.warning("lease_expired", task_id=str(task.id), worker=task.worker, losses=task.losses + 1)
@@ -167,9 +167,12 @@ def follow_the_mirror(session: Session) -> int:
     if session.scalar(behind) is None:
         return 0
     now = database.now(session)
-    writing = sa.and_(Task.lock_key == MIRROR, Task.ended_at.is_(None), Task.run_after <= now)
-    following = sa.and_(Task.dedupe_key == _FOLLOWING, Task.ended_at.is_(None))
-    if session.scalar(sa.select(Task.id).where(sa.or_(writing, following)).limit(1)) is not None:
+    reasons = (
+        (Task.lock_key == MIRROR, in_states(Task.state, ACTIVE)),
+        (Task.lock_key == MIRROR, in_states(Task.state, WAITING), Task.run_after <= now),
+        (Task.dedupe_key == _FOLLOWING, Task.ended_at.is_(None)),
+    )  # apart, each of them has an index
+    if any(session.scalar(sa.select(Task.id).where(*reason).limit(1)) is not None for reason in reasons):
         return 0
     ask(session, START_AFFECTED_SCANS, Asking(dedupe_key=_FOLLOWING), asset_ids=None)
     return 1

@@ -367,7 +367,7 @@ def _ring_next(session: Session, task: Task, now: dt.datetime) -> None:
         return
     waiting = sa.select(Task).where(
         Task.lock_key == task.lock_key,
-        Task.state.in_(WAITING),
+        in_states(Task.state, WAITING),
         Task.run_after <= now,
         Task.id != task.id,
     )

@@ -37,9 +37,7 @@ WAITING = (TaskState.PENDING, TaskState.RETRY)
 ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
 """States that do not change any more (but for a dead letter that is requeued)."""
 
-_ACTIVE_SQL = sa.text("state IN ('STARTED', 'PROGRESS')")
-_WAITING_SQL = sa.text("state IN ('PENDING', 'RETRY')")
-OPEN_SQL = sa.text("ended_at IS NULL")
+OPEN_SQL = sa.text("dedupe_key IS NOT NULL AND ended_at IS NULL")
 """Of these only one bears a dedupe key."""
 
 
@@ -48,37 +46,28 @@ def in_states(state: InstrumentedAttribute[TaskState], states: Sequence[TaskStat
     return state.in_(sa.bindparam(None, states, expanding=True, literal_execute=True, type_=state.type))
 
 
+def _index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """A partial index, into which only some of the versions of a task are entered; states as `in_states` writes them."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
 class Task(Base):
     """One piece of asked-for work, its lease and its end."""
 
     __tablename__ = "task"
     __table_args__ = (
-        sa.Index("ix_task_sweep", "state", "run_after"),
-        sa.Index(
-            "ix_task_urgent",
-            "queue",
-            "priority",
-            "run_after",
-            sqlite_where=_WAITING_SQL,
-            postgresql_where=_WAITING_SQL,
-        ),
-        sa.Index(
-            "ix_task_due", "queue", "run_after", sqlite_where=_WAITING_SQL, postgresql_where=_WAITING_SQL
-        ),
-        sa.Index("ix_task_ended_at", "ended_at"),
-        sa.Index(
-            "uq_task_dedupe_key",
-            "dedupe_key",
-            unique=True,
-            sqlite_where=OPEN_SQL,
-            postgresql_where=OPEN_SQL,
-        ),
-        sa.Index(
+        _index("ix_task_urgent", "queue", "priority", "run_after", where="state IN ('PENDING', 'RETRY')"),
+        _index("ix_task_due", "queue", "run_after", where="state IN ('PENDING', 'RETRY')"),
+        _index("ix_task_active", "queue", where="state IN ('STARTED', 'PROGRESS')"),
+        _index("ix_task_dead", "queue", "ended_at", where="state IN ('FAILURE')"),
+        _index("ix_task_ended_at", "ended_at", where="ended_at IS NOT NULL"),
+        _index("uq_task_dedupe_key", "dedupe_key", where=OPEN_SQL.text, unique=True),
+        _index(
             "uq_task_lock_key",
             "lock_key",
+            where="lock_key IS NOT NULL AND state IN ('STARTED', 'PROGRESS')",
             unique=True,
-            sqlite_where=_ACTIVE_SQL,
-            postgresql_where=_ACTIVE_SQL,
         ),
     )
 

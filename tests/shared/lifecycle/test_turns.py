@@ -12,6 +12,7 @@ from shared.lifecycle.run import start
 from shared.lifecycle.turn import Claimant, Claimed, Ended, Turn
 from shared.models.task import ACTIVE, ENDED, Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN
+from tests import plans
 from tests.builders import LEASE, add_scan, ago, ask_for, at_once, change, claimed, read
 
 CLAIMANT = Claimant("worker-1", LEASE)
@@ -178,29 +179,11 @@ def test_what_something_hangs_on_is_left_to_the_transaction_that_changes_both(se
 
 @pytest.mark.parametrize(("longest_due", "index"), [(False, "ix_task_urgent"), (True, "ix_task_due")])
 def test_an_index_finds_it_in_a_long_queue(engine, sessions, longest_due, index):
-    seen = []
-
-    def note(_connection, _cursor, statement, parameters, *_):
-        if statement.startswith("UPDATE task"):
-            seen.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    with database.transaction(sessions) as session:
-        turn.claim_next(session, Turn("default", NAMES, longest_due), CLAIMANT)
-    sa.event.remove(engine, "before_cursor_execute", note)
-    plan = explain(engine, *seen[0])
+    plans.fill(engine)
+    with plans.seen(engine) as seen:
+        take(sessions, longest_due=longest_due)
+    (plan,) = seen
     assert index in plan
+    assert "uq_task_lock_key" in plan
     assert "Sort" not in plan
     assert "TEMP B-TREE" not in plan
-
-
-def explain(engine, statement, parameters):
-    with engine.connect() as connection:
-        how = "EXPLAIN QUERY PLAN"
-        if engine.dialect.name == "postgresql":
-            how = "EXPLAIN"
-            for other in ("seqscan", "bitmapscan"):  # what it prefers while the table is empty
-                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
-        rows = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
-        connection.rollback()
-    return "\n".join(str(tuple(row)) for row in rows)
