@@ -210,24 +210,6 @@ def _plan_with(session: Session, value: str) -> None:
         session.connection().connection.cursor().execute(statements)
 
 
-class Unindexed(FunctionElement[Any]):
-    """A column whose own index SQLite must leave alone: it knows nothing of sizes, and may prefer sorting thousands of rows
-    to another index that has them in order (https://sqlite.org/optoverview.html, on the unary plus).
-    """
-
-    inherit_cache = True
-
-
-@compiles(Unindexed)
-def _as_it_is(element: Unindexed, compiler: sa.Compiled, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
-@compiles(Unindexed, "sqlite")
-def _with_a_plus(element: Unindexed, compiler: sa.Compiled, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses, **options)}"
-
-
 class Clock(FunctionElement[dt.datetime]):
     """The database's clock when the statement began, so many seconds later: `now` without asking for it first."""
 

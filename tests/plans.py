@@ -40,6 +40,7 @@ def _row(now: dt.datetime, number: int, state: TaskState, ended_at: dt.datetime 
         "created_at": asked,
         "run_after": asked,
         "ended_at": ended_at and asked,
+        "lease_until": now if state == TaskState.STARTED else None,
         "lock_key": f"asset:{number % 50}" if ended_at and number % 10 == 0 else None,
         "dedupe_key": f"job:{number}" if ended_at and number % 10 == 1 else None,
     }

@@ -99,13 +99,13 @@ def _each(session: Session, tasks: Sequence[Task], transition: Callable[[Session
 def end_overdue_cancels(session: Session) -> int:
     """End tasks whose worker did not notice a cancel in time, or that nobody works on."""
     overdue = database.now(session) - task_lifecycle.CANCEL_GRACE
-    query = sa.select(Task).where(in_states(Task.state, ACTIVE), Task.cancel_requested_at < overdue)
+    query = sa.select(Task).where(Task.lease_until.is_not(None), Task.cancel_requested_at < overdue)
     return _each(session, _hold(session, query), task_lifecycle.revoke)
 
 
 def expire_leases(session: Session) -> int:
     """Take tasks from workers that stopped answering."""
-    query = sa.select(Task).where(in_states(Task.state, ACTIVE), Task.lease_until < database.now(session))
+    query = sa.select(Task).where(Task.lease_until < database.now(session))
     tasks = _hold(session, query)
     for task in tasks:
         log.warning("lease_expired", task_id=str(task.id), worker=task.worker, losses=task.losses + 1)

@@ -58,9 +58,10 @@ def list_tasks(
 
 def _is_in(state: TaskState) -> sa.ColumnElement[bool]:
     """Whether a task is in a state, said so that the partial index for its kind of state serves it."""
-    for states in (WAITING, ACTIVE):
-        if state in states:
-            return sa.and_(in_states(Task.state, states), Task.state == state)
+    if state in WAITING:
+        return sa.and_(in_states(Task.state, WAITING), Task.state == state)
+    if state in ACTIVE:
+        return sa.and_(Task.lease_until.is_not(None), Task.state == state)
     return in_states(Task.state, [state])
 
 
@@ -92,7 +93,7 @@ def list_queues(session: Session) -> list[Queue]:
     kinds = (
         _count("waiting", in_states(Task.state, WAITING), Task.run_after <= now),
         _count("delayed", in_states(Task.state, WAITING), Task.run_after > now),
-        _count("running", in_states(Task.state, ACTIVE)),
+        _count("running", Task.lease_until.is_not(None)),
         _count("dead", _is_in(TaskState.FAILURE)),
     )  # apart, each of them has an index; most tasks have ended and are none of these
     rows = session.execute(sa.union_all(*kinds)).all()

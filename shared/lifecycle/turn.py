@@ -18,7 +18,7 @@ from shared import database
 from shared.errors import Conflict
 from shared.lifecycle import task as lifecycle
 from shared.models.base import Document
-from shared.models.task import ACTIVE, WAITING, Task, TaskState
+from shared.models.task import ACTIVE, BY_AGE, WAITING, Task, TaskState
 
 _TABLE = Task.metadata.tables[Task.__tablename__]
 
@@ -138,18 +138,18 @@ _UNFOLLOWED = sa.and_(
 def _candidate(turn: Turn) -> sa.Select[Any]:
     """The task whose turn it is, held."""
     row, holder = _TABLE.c, _TABLE.alias("holder")
-    locked = sa.exists().where(
+    held = sa.exists().where(
         holder.c.lock_key == row.lock_key, holder.c.lock_key.is_not(None), _states(holder.c.state, ACTIVE)
     )
-    run_after = row.run_after if turn.longest_due else database.Unindexed(row.run_after)
     return (
         sa.select(row.id)
         .where(
             row.queue == sa.bindparam("turn_queue"),
             _states(row.state, WAITING),
-            run_after <= database.Clock(),
+            row.run_after <= database.Clock(),
             row.name.in_([_text(name) for name in turn.names]),
-            ~locked,
+            sa.or_(row.lock_key.is_(None), ~held),
+            *[sa.text(f"task.{BY_AGE}")] if turn.longest_due else [],
         )
         .order_by(*[] if turn.longest_due else [row.priority], row.run_after)
         .limit(_ONE)

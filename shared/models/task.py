@@ -37,6 +37,9 @@ WAITING = (TaskState.PENDING, TaskState.RETRY)
 ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
 """States that do not change any more (but for a dead letter that is requeued)."""
 
+BY_AGE = "attempt >= 0"
+"""Always true. Only who states it finds waiting tasks by their age: PostgreSQL, which counts rows once a minute, may believe
+for a while that hardly any task waits, and would then sort thousands to find the most urgent one."""
 OPEN_SQL = sa.text("dedupe_key IS NOT NULL AND ended_at IS NULL")
 """Of these only one bears a dedupe key."""
 
@@ -58,8 +61,8 @@ class Task(Base):
     __tablename__ = "task"
     __table_args__ = (
         _index("ix_task_urgent", "queue", "priority", "run_after", where="state IN ('PENDING', 'RETRY')"),
-        _index("ix_task_due", "queue", "run_after", where="state IN ('PENDING', 'RETRY')"),
-        _index("ix_task_active", "queue", where="state IN ('STARTED', 'PROGRESS')"),
+        _index("ix_task_due", "queue", "run_after", where=f"state IN ('PENDING', 'RETRY') AND {BY_AGE}"),
+        _index("ix_task_held", "queue", where="lease_until IS NOT NULL"),
         _index("ix_task_dead", "queue", "ended_at", where="state IN ('FAILURE')"),
         _index("ix_task_ended_at", "ended_at", where="ended_at IS NOT NULL"),
         _index("uq_task_dedupe_key", "dedupe_key", where=OPEN_SQL.text, unique=True),

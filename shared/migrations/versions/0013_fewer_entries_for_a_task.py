@@ -1,4 +1,4 @@
-"""Enter a task only into the indexes that its state needs.
+"""Enter a task only into the indexes that its state needs, and find the longest due only where it is asked for.
 
 Revision 0013, after 0012.
 """
@@ -14,10 +14,17 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    for name in ("uq_task_lock_key", "uq_task_dedupe_key", "ix_task_sweep", "ix_task_ended_at"):
+    for name in (
+        "uq_task_lock_key",
+        "uq_task_dedupe_key",
+        "ix_task_sweep",
+        "ix_task_ended_at",
+        "ix_task_due",
+    ):
         op.drop_index(name, "task")
+    _create("ix_task_due", ["queue", "run_after"], "state IN ('PENDING', 'RETRY') AND attempt >= 0")
     _create("ix_task_ended_at", ["ended_at"], "ended_at IS NOT NULL")
-    _create("ix_task_active", ["queue"], "state IN ('STARTED', 'PROGRESS')")
+    _create("ix_task_held", ["queue"], "lease_until IS NOT NULL")
     _create("ix_task_dead", ["queue", "ended_at"], "state IN ('FAILURE')")
     _create("uq_task_dedupe_key", ["dedupe_key"], "dedupe_key IS NOT NULL AND ended_at IS NULL", unique=True)
     _create(
@@ -34,10 +41,12 @@ def downgrade() -> None:
         "uq_task_lock_key",
         "uq_task_dedupe_key",
         "ix_task_dead",
-        "ix_task_active",
+        "ix_task_held",
         "ix_task_ended_at",
+        "ix_task_due",
     ):
         op.drop_index(name, "task")
+    _create("ix_task_due", ["queue", "run_after"], "state IN ('PENDING', 'RETRY')")
     op.create_index("ix_task_ended_at", "task", ["ended_at"], unique=False)
     op.create_index("ix_task_sweep", "task", ["state", "run_after"], unique=False)
     _create("uq_task_dedupe_key", ["dedupe_key"], "ended_at IS NULL", unique=True)
