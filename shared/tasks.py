@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 from shared import database
 from shared.models.base import Document
@@ -172,18 +173,22 @@ def _priority(contract: Contract, how: Asking, arguments: Document) -> int:
 
 def _add_unless_asked(session: Session, values: Document, run_after: dt.datetime | None) -> Task:
     """Insert a task, or give the open one that bears its dedupe key."""
-    statement = _ADD[session.get_bind().dialect.name]
+    connection = session.connection()  # a session would look for models in a statement that has none
+    statement = _ADD[connection.dialect.name]
     while True:  # the open one may end between our insert and our look
-        row = session.execute(statement, {**values, "asked_for": run_after}).one_or_none()
+        row = connection.execute(statement, {**values, "asked_for": run_after}).one_or_none()
         if row is not None:
-            return _persistent(session, Task(**values, **_NEW, **dict(zip(_TIMES, row, strict=True))))
+            return _as_read(session, {**values, **_NEW, **dict(zip(_TIMES, row, strict=True))})
         open_one = sa.select(Task).where(Task.dedupe_key == values["dedupe_key"], Task.ended_at.is_(None))
         if (standing := session.scalar(open_one)) is not None:
             return standing
 
 
-def _persistent(session: Session, task: Task) -> Task:
-    """The task whose row was written already, as if the session had read it."""
+def _as_read(session: Session, values: Document) -> Task:
+    """The task whose row was written already, as if the session had read it: without noting each value as a change."""
+    task = Task()
+    for name, value in values.items():
+        set_committed_value(task, name, value)
     make_transient_to_detached(task)
     session.add(task)
     return task
@@ -206,6 +211,8 @@ _GIVEN = (
 )
 _TIMES = ("created_at", "run_after", "rung_at")
 _NEW: Document = {"state": TaskState.PENDING, "attempt": 0, "losses": 0, "epoch": 0}
+_NEW_SQL = {"state": "'PENDING'", "attempt": "0", "losses": "0", "epoch": "0", "history": "'[]'"}
+"""The same for the statement: what is always the same is part of it, since each parameter costs."""
 
 
 def _add(insert: Callable[[sa.Table], Any]) -> sa.Executable:
@@ -214,8 +221,7 @@ def _add(insert: Callable[[sa.Table], Any]) -> sa.Executable:
     due = sa.func.coalesce(sa.bindparam("asked_for", type_=row.run_after.type), clock)
     statement: Any = insert(_TABLE).values(
         **{each: sa.bindparam(each, type_=row[each].type) for each in _GIVEN},
-        **_NEW,
-        history=[],
+        **{name: sa.literal_column(value) for name, value in _NEW_SQL.items()},
         created_at=clock,
         run_after=due,
         rung_at=sa.case((due <= clock, clock)),
