@@ -41,7 +41,8 @@ ALWAYS = 1_000_000
 """`maintenance_chance` in parts per million: look for dead workers at every fetch, so at least every second (the default
 needs minutes to hit)."""
 ENOUGH = 64
-"""So many messages that nobody has fetched are enough for a queue, however many tasks are due (see `make_ringer`)."""
+"""So many messages that nobody has fetched are enough for a queue, however many tasks are due (see `make_ringer`). More than
+a deployment usually has threads, each of which needs one to begin with."""
 LEAVING_SECONDS = 0.1
 """How long a process that was told to stop waits between two looks."""
 
@@ -202,9 +203,10 @@ def make_broker(
 def make_ringer(broker: Broker) -> Ringer:
     """A function that rings for tasks through `broker`; it gives up at the first failure.
 
-    A message does not stand for its task. Who answers one goes on until nothing in its queue is due, or rings once more, so
-    where `ENOUGH` messages lie unfetched a ring adds none. No task is forgotten by that: it was committed before
-    we looked, and each of those messages is fetched, and answered with a look at the rows, only afterwards.
+    A message does not stand for its task: where `ENOUGH` lie unfetched, a ring adds none. That forgets no task, since it was
+    committed before we looked, and each of those messages is fetched, and answered with a look at the rows, only afterwards.
+    Who finds another task there goes on until nothing is due, or rings once more. What that leaves out the sweeper makes good
+    for: all of them may be busy for long while others have nothing to do, and ticks of the timetable look at no rows.
     """
 
     def ring(rings: Sequence[Ring]) -> bool:
