@@ -6,7 +6,6 @@ transaction together with the task's end, and only if the lease is still held un
 """
 
 import datetime as dt
-import itertools
 import os
 import socket
 import threading
@@ -22,16 +21,16 @@ from sqlalchemy.orm import Session
 
 from shared import database
 from shared.database import Sessions
-from shared.errors import Cancelled, Conflict, LeaseLost, Permanent, Stopping, Transient, VedetteError
+from shared.errors import Cancelled, LeaseLost, Permanent, Stopping, Transient, VedetteError
 from shared.lifecycle import task as lifecycle
-from shared.lifecycle import turn as turns
-from shared.lifecycle.turn import Claimant, Claimed, Ended, Taken, Turn
+from shared.lifecycle.turn import Claimant, Claimed, Ended, Taken
 from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
-from shared.tasks import QUEUES, Ring
+from shared.tasks import Ring
 from worker_service import isolation, metrics
 from worker_service.leases import Lease, Leases
+from worker_service.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +50,8 @@ REPORT_SECONDS = 0.25
 SLICE = 0.25
 """Seconds after which a wait looks whether the task was cancelled."""
 
-FAIR_TURN = 8
-"""Of so many claims in a queue one takes the task that has been due the longest, however little it matters."""
 STAY_SECONDS = 0.5
 """So long a thread that answered a doorbell goes on with the same queue: others have their turn then."""
-CLAIM_LOOKS = 5
-"""How often a claim looks again when somebody took the lock of the task it found."""
-
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -145,9 +139,7 @@ class Frame:
     settings: Settings
     doors: dict[str, Door] = field(default_factory=dict)
     """By contract; what has no door here is left to another worker."""
-    _turns: dict[str, Iterator[int]] = field(
-        default_factory=lambda: {queue: itertools.count(1) for queue in QUEUES}
-    )
+    _turns: Turns = field(init=False)
     _leases: Leases = field(init=False)
     _works: set[Work] = field(default_factory=set)
     """What this process works on now."""
@@ -155,15 +147,17 @@ class Frame:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_leases", Leases(self.sessions, self.settings.lease_seconds))
+        claimant = Claimant(WORKER, self._lease)
+        object.__setattr__(self, "_turns", Turns(self.sessions, claimant, self.doors))
 
     def answer(self, queue: str) -> None:
         """Answer a doorbell of `queue`: see the task through whose turn it is, then the next, until none is due or time is up.
 
-        The most urgent one comes first, among equals the one that has been due the longest; every `FAIR_TURN`th time the
+        The most urgent one comes first, among equals the one that has been due the longest; now and then the
         one that has been due the longest of all, so that nothing waits for ever. Raises as `run` does.
         """
         stay = Stay(queue, time.monotonic() + STAY_SECONDS)
-        task = self._take(queue)
+        task = self._turns.take(queue)
         if task is None:
             log.info("nothing_due", queue=queue)
         while task is not None:
@@ -214,13 +208,6 @@ class Frame:
     def _lease(self) -> dt.timedelta:
         return dt.timedelta(seconds=self.settings.lease_seconds)
 
-    @property
-    def _claimant(self) -> Claimant:
-        return Claimant(WORKER, self._lease)
-
-    def _turn(self, queue: str) -> Turn:
-        return Turn(queue, tuple(self.doors), next(self._turns[queue]) % FAIR_TURN == 0)
-
     def _stays(self, stay: Stay) -> bool:
         return time.monotonic() < stay.until and not self._stopping.is_set()
 
@@ -230,28 +217,13 @@ class Frame:
         if taken is not None and (taken.task is not None or not taken.more):
             return taken.task
         if self._stays(stay):
-            return self._take(stay.queue)
+            return self._turns.take(stay.queue)
         self._ring_for_the_rest(task)
         return None
 
     def _ring_for_the_rest(self, last: Claimed) -> None:
         """Have somebody else look at the queue, which may hold more tasks than messages."""
         database.ring(self.sessions, [Ring(last.id, last.name, last.queue)])
-
-    def _take(self, queue: str) -> Claimed | None:
-        turn = self._turn(queue)
-        with database.single(self.sessions) as connection:
-            taken = turns.take(connection, turn, self._claimant)
-        return taken.task or (self._claim(turn) if taken.more else None)
-
-    def _claim(self, turn: Turn) -> Claimed | None:
-        for _ in range(CLAIM_LOOKS):
-            try:
-                with database.transaction(self.sessions) as session:
-                    return turns.claim_next(session, turn, self._claimant)
-            except Conflict:
-                continue
-        return None  # the sweeper rings for what is still due
 
     def _work_on(self, task: Claimed, stay: Stay) -> None:
         door = self.doors[task.name]
@@ -348,9 +320,7 @@ class Frame:
 
     def _end_and_take(self, task: Claimed, done: Done, stay: Stay) -> None:
         """End a task that has nothing to write, and take the next of its queue in the same statement."""
-        turn, ended = self._turn(stay.queue), Ended(task.id, task.epoch, done.result)
-        with database.single(self.sessions) as connection:
-            taken = turns.take(connection, turn, self._claimant, ended)
+        taken = self._turns.end_and_take(Ended(task.id, task.epoch, done.result), stay.queue)
         if not taken.ended:
             with database.transaction(self.sessions) as session:
                 lifecycle.guard(session, task.id, task.epoch)  # says why

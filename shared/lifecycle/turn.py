@@ -6,11 +6,13 @@ binding and reading values is most of what a statement costs its caller.
 
 import datetime as dt
 import functools
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, psycopg
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +23,7 @@ from shared.models.base import Document
 from shared.models.task import ACTIVE, BY_AGE, WAITING, Task, TaskState
 
 _TABLE = Task.metadata.tables[Task.__tablename__]
+_PSYCOPG: sa.Dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Taken(NamedTuple):
     """Whether the other task was still held and not cancelled, and so was ended."""
     task: Claimed | None
     more: bool
-    """Whether there may be one whose turn it is that is not for `take`."""
+    """Whether it is the turn of one that is for `claim_next`."""
 
 
 def claim_next(session: Session, turn: Turn, claimant: Claimant) -> Claimed | None:
@@ -96,23 +99,27 @@ def claim_next(session: Session, turn: Turn, claimant: Claimant) -> Claimed | No
     return claimed
 
 
-def take(connection: sa.Connection, turn: Turn, claimant: Claimant, ended: Ended | None = None) -> Taken:
-    """Take the task whose turn it is if nothing hangs on it, and end another one before; by `database.single`.
+def end_and_claim_next(session: Session, ended: Ended, turn: Turn, claimant: Claimant) -> Taken:
+    """End a task and take the one whose turn it is. When it cannot be ended nothing is taken. Raises as `claim_next` does."""
+    values = {"ended_id": ended.task_id, "ended_epoch": ended.epoch, "ended_result": ended.result}
+    if session.connection().execute(_end(_RESULT), values).rowcount == 0:
+        return Taken(ended=False, task=None, more=False)
+    return Taken(True, claim_next(session, turn, claimant), more=False)
 
-    In PostgreSQL this is one statement. When the other one cannot be ended nothing is taken.
+
+def take(driver: Any, ended: Ended | None, turn: Turn, claimant: Claimant) -> Taken:
+    """In one statement end a task, if one is given, and take the one whose turn it is if nothing hangs on it.
+
+    When the former cannot be ended nothing is taken. `driver` is what `database.driver` gives.
     """
     values = _values(turn, claimant)
     if ended is not None:
-        values |= {"ended_id": ended.task_id, "ended_epoch": ended.epoch, "ended_result": ended.result}
-    if connection.dialect.name == "postgresql":
-        statement = _take(turn) if ended is None else _end_and_take(turn)
-        ended_id, candidate, *claimed = connection.execute(statement, values).one()
-        task = None if claimed[0] is None else Claimed(*claimed)
-        return Taken(ended_id is not None, task, candidate is not None)
-    if ended is not None and connection.execute(_END, values).rowcount == 0:
-        return Taken(ended=False, task=None, more=False)
-    row = connection.execute(_claim_unfollowed(turn), values).one_or_none()
-    return Taken(ended is not None, None if row is None else Claimed(*row), more=True)
+        result = None if ended.result is None else json.dumps(ended.result)
+        values |= {"ended_id": ended.task_id, "ended_epoch": ended.epoch, "ended_result": result}
+    row = driver.execute(_take(turn, ending=ended is not None), values).fetchone()
+    ended_id, candidate, *claimed = row
+    task = None if claimed[0] is None else Claimed(*claimed)
+    return Taken(ended_id is not None, task, more=task is None and candidate is not None)
 
 
 def _values(turn: Turn, claimant: Claimant) -> dict[str, Any]:
@@ -147,7 +154,7 @@ def _candidate(turn: Turn) -> sa.Select[Any]:
             row.queue == sa.bindparam("turn_queue"),
             _states(row.state, WAITING),
             row.run_after <= database.Clock(),
-            row.name.in_([_text(name) for name in turn.names]),
+            row.name.in_([_text(name) for name in turn.names]) if turn.names else sa.false(),
             sa.or_(row.lock_key.is_(None), ~held),
             *[sa.text(f"task.{BY_AGE}")] if turn.longest_due else [],
         )
@@ -178,52 +185,45 @@ def _claim(turn: Turn) -> sa.Executable:
     return _claiming().where(_TABLE.c.id == _candidate(turn).scalar_subquery()).returning(*_COLUMNS)
 
 
-@functools.cache
-def _claim_unfollowed(turn: Turn) -> sa.Executable:
-    this = _TABLE.c.id == _candidate(turn).scalar_subquery()
-    return _claiming().where(this, _UNFOLLOWED).returning(*_COLUMNS)
-
-
-_END = (
-    sa.update(_TABLE)
-    .where(
-        _TABLE.c.id == sa.bindparam("ended_id"),
-        _TABLE.c.epoch == sa.bindparam("ended_epoch"),
-        _states(_TABLE.c.state, ACTIVE),
-        _TABLE.c.cancel_requested_at.is_(None),
-    )
-    .values(
-        state=_text(TaskState.SUCCESS),
-        error=sa.null(),
-        result=sa.bindparam("ended_result", type_=_TABLE.c.result.type),
-        ended_at=database.Clock(),
-        lease_until=sa.null(),
-        epoch=_TABLE.c.epoch + _ONE,
-    )
+_RESULT = sa.bindparam(
+    "ended_result", type_=sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 )
+_RESULT_TEXT = sa.cast(sa.bindparam("ended_result", type_=sa.Text()), JSONB())
+
+
+def _end(result: sa.ColumnElement[Any]) -> sa.Update:
+    row = _TABLE.c
+    return (
+        sa.update(_TABLE)
+        .where(
+            row.id == sa.bindparam("ended_id"),
+            row.epoch == sa.bindparam("ended_epoch"),
+            _states(row.state, ACTIVE),
+            row.cancel_requested_at.is_(None),
+        )
+        .values(
+            state=_text(TaskState.SUCCESS),
+            error=sa.null(),
+            result=result,
+            ended_at=database.Clock(),
+            lease_until=sa.null(),
+            epoch=row.epoch + _ONE,
+        )
+    )
 
 
 @functools.cache
-def _take(turn: Turn) -> sa.Executable:
-    return _taking(turn, None)
-
-
-@functools.cache
-def _end_and_take(turn: Turn) -> sa.Executable:
-    return _taking(turn, _END.returning(_TABLE.c.id).cte("ended"))
-
-
-def _taking(turn: Turn, ended: sa.CTE | None) -> sa.Executable:
-    """One row: the ended task's id, the candidate's id, and what is claimed; each NULL where there is none."""
+def _take(turn: Turn, *, ending: bool) -> str:
+    """The statement of `take`: one row of the ended task's id, the candidate's, and what is claimed; NULL where there is none."""
     candidate = _candidate(turn).add_columns(_UNFOLLOWED.label("unfollowed")).cte("candidate")
     claim = _claiming().where(_TABLE.c.id == candidate.c.id, candidate.c.unfollowed)
-    if ended is not None:
+    found: sa.FromClause = sa.select(_ONE.label("one")).cte("found").outerjoin(candidate, sa.true())
+    ended_id: sa.ColumnElement[Any] = sa.null()
+    if ending:
+        ended = _end(_RESULT_TEXT).returning(_TABLE.c.id).cte("ended")
         claim = claim.where(sa.exists(sa.select(ended.c.id)))
+        found = found.outerjoin(ended, sa.true())
+        ended_id = ended.c.id
     claimed = claim.returning(*_COLUMNS).cte("claimed")
-    found = sa.select(_ONE.label("one")).cte("found").outerjoin(candidate, sa.true())
-    if ended is None:
-        return sa.select(sa.null(), candidate.c.id, *claimed.c).select_from(
-            found.outerjoin(claimed, sa.true())
-        )
-    found = found.outerjoin(ended, sa.true()).outerjoin(claimed, sa.true())
-    return sa.select(ended.c.id, candidate.c.id, *claimed.c).select_from(found)
+    row = sa.select(ended_id, candidate.c.id, *claimed.c)
+    return str(row.select_from(found.outerjoin(claimed, sa.true())).compile(dialect=_PSYCOPG))

@@ -1,11 +1,13 @@
+import contextlib
 import datetime as dt
 import threading
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from shared import database
+from shared.models.mirror import SnapshotCounter
 from shared.models.task import Task
 from tests.builders import ago, ask_for, at_once, change, read
 
@@ -190,3 +192,46 @@ def test_a_connection_that_rested_proves_that_it_lives(postgres_url, monkeypatch
     assert ask() == 1
     engine.dispose()
     admin.dispose()
+
+
+POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+
+
+@POSTGRESQL
+def test_what_the_driver_executes_is_committed_at_once(sessions):
+    with contextlib.suppress(RuntimeError), database.driver(sessions) as driver:
+        driver.execute("INSERT INTO snapshot_counter (id, number, followed) VALUES (1, 7, 0)")
+        raise RuntimeError("too late")
+    with database.reading(sessions) as session:
+        assert session.get(SnapshotCounter, 1).number == 7
+
+
+@POSTGRESQL
+def test_a_connection_that_was_with_the_driver_begins_transactions_again(engine, sessions):
+    engine.dispose()  # so that there is but one
+    with database.driver(sessions) as driver:
+        lent = driver.info.backend_pid
+    with contextlib.suppress(RuntimeError), database.transaction(sessions) as session:
+        assert session.scalar(sa.func.pg_backend_pid()) == lent
+        session.add(SnapshotCounter(id=1, number=7))
+        session.flush()
+        raise RuntimeError("undo")
+    with database.reading(sessions) as session:
+        assert session.get(SnapshotCounter, 1) is None
+
+
+@POSTGRESQL
+def test_errors_of_the_driver_are_those_of_sqlalchemy(sessions):
+    with pytest.raises(ProgrammingError), database.driver(sessions) as driver:
+        driver.execute("SELECT nothing FROM nowhere")
+    with database.driver(sessions) as driver:
+        assert driver.execute("SELECT 1").fetchone() == (1,)
+
+
+@POSTGRESQL
+def test_a_connection_that_dies_with_the_driver_is_not_used_again(sessions):
+    with pytest.raises(OperationalError) as caught, database.driver(sessions) as driver:
+        driver.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert caught.value.connection_invalidated
+    with database.driver(sessions) as driver:
+        assert driver.execute("SELECT 1").fetchone() == (1,)

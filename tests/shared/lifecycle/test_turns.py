@@ -22,10 +22,11 @@ NAMES = (CLEANUP_OLD_NOTIFICATIONS, EXECUTE_VULNERABILITY_SCAN)
 def take(sessions, queue="default", names=NAMES, longest_due=False):
     """As a worker does."""
     this = Turn(queue, names, longest_due)
-    with database.single(sessions) as connection:
-        taken = turn.take(connection, this, CLAIMANT)
-    if taken.task is not None or not taken.more:
-        return taken.task
+    if sessions.kw["bind"].dialect.name == "postgresql":
+        with database.driver(sessions) as driver:
+            taken = turn.take(driver, None, this, CLAIMANT)
+        if not taken.more:
+            return taken.task
     with database.transaction(sessions) as session:
         return turn.claim_next(session, this, CLAIMANT)
 
@@ -128,9 +129,12 @@ def test_of_many_who_look_for_one_lock_at_once_one_gets_it(sessions):
 
 
 def end_and_take(sessions, task, result=None):
-    with database.single(sessions) as connection:
-        ended = Ended(task.id, task.epoch, result)
-        return turn.take(connection, Turn("default", NAMES), CLAIMANT, ended)
+    ended, this = Ended(task.id, task.epoch, result), Turn("default", NAMES)
+    if sessions.kw["bind"].dialect.name == "postgresql":
+        with database.driver(sessions) as driver:
+            return turn.take(driver, ended, this, CLAIMANT)
+    with database.transaction(sessions) as session:
+        return turn.end_and_claim_next(session, ended, this, CLAIMANT)
 
 
 def test_the_end_of_one_task_takes_the_next(sessions):
@@ -168,11 +172,12 @@ def test_what_cannot_be_ended_takes_nothing(sessions, change_of_hands):
     assert read(sessions, waiting.id).state == TaskState.PENDING
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 def test_what_something_hangs_on_is_left_to_the_transaction_that_changes_both(sessions):
     locked = ask_for(sessions, lock_key="mirror", priority=1)
     ask_for(sessions, priority=2)
-    with database.single(sessions) as connection:
-        taken = turn.take(connection, Turn("default", NAMES), CLAIMANT)
+    with database.driver(sessions) as driver:
+        taken = turn.take(driver, None, Turn("default", NAMES), CLAIMANT)
     assert (taken.task, taken.more) == (None, True)
     assert take(sessions).id == locked.id
 
@@ -180,8 +185,8 @@ def test_what_something_hangs_on_is_left_to_the_transaction_that_changes_both(se
 @pytest.mark.parametrize(("longest_due", "index"), [(False, "ix_task_urgent"), (True, "ix_task_due")])
 def test_an_index_finds_it_in_a_long_queue(engine, sessions, longest_due, index):
     plans.fill(engine)
-    with plans.seen(engine) as seen:
-        take(sessions, longest_due=longest_due)
+    with plans.seen(engine) as seen, database.transaction(sessions) as session:
+        turn.claim_next(session, Turn("default", NAMES, longest_due), CLAIMANT)
     (plan,) = seen
     assert index in plan
     assert "uq_task_lock_key" in plan
