@@ -90,7 +90,8 @@ def look(session: Session, source: Source, *, asked: bool) -> SourceHealth:
 
 def ask_for(session: Session, source: Source, asked_by: uuid.UUID) -> Task:
     """Ask for a source to be read; the task that waits or is under way already if there is one."""
-    return ask(session, CONTRACTS[source], Asking(priority=MANUAL_PRIORITY, asked_by=asked_by))
+    task_id = ask(session, CONTRACTS[source], Asking(priority=MANUAL_PRIORITY, asked_by=asked_by))
+    return session.get_one(Task, task_id)
 
 
 def ask_if_never_read(session: Session, sources: Collection[Source]) -> int:

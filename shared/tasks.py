@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, make_transient_to_detached
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import Session
 
 from shared import database
 from shared.models.base import Document
@@ -136,8 +135,8 @@ class Asking:
     asked_by: uuid.UUID | None = None
 
 
-def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> Task:
-    """Ask for work in the transaction that makes it necessary; the doorbell rings after the commit.
+def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any) -> uuid.UUID:
+    """Ask for work in the transaction that makes it necessary; the doorbell rings after the commit. Gives the task's id.
 
     The task bears the `request_id` of the log's context: that of the request, or of the task that asks.
 
@@ -159,10 +158,7 @@ def ask(session: Session, name: str, how: Asking = Asking(), /, **arguments: Any
         "asked_by": how.asked_by,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
     }
-    task = _add_unless_asked(session, values, how.run_after)
-    if task.id == values["id"] and task.rung_at is not None:
-        _ring(session, task)
-    return task
+    return _add_unless_asked(session, values, how.run_after)
 
 
 def _priority(contract: Contract, how: Asking, arguments: Document) -> int:
@@ -171,37 +167,30 @@ def _priority(contract: Contract, how: Asking, arguments: Document) -> int:
     return contract.urgency(arguments) if contract.urgency else contract.priority
 
 
-def _add_unless_asked(session: Session, values: Document, run_after: dt.datetime | None) -> Task:
-    """Insert a task, or give the open one that bears its dedupe key."""
+def _add_unless_asked(session: Session, values: Document, run_after: dt.datetime | None) -> uuid.UUID:
+    """Insert a task, or find the open one that bears its dedupe key."""
     connection = session.connection()  # a session would look for models in a statement that has none
     statement = _ADD[connection.dialect.name]
     while True:  # the open one may end between our insert and our look
-        row = connection.execute(statement, {**values, "asked_for": run_after}).one_or_none()
-        if row is not None:
-            return _as_read(session, {**values, **_NEW, **dict(zip(_TIMES, row, strict=True))})
-        open_one = sa.select(Task).where(Task.dedupe_key == values["dedupe_key"], Task.ended_at.is_(None))
+        added = connection.execute(statement, {**values, "asked_for": run_after}).one_or_none()
+        if added is not None:
+            if added.rung_at is not None:
+                _ring(session, Ring(added.id, values["name"], values["queue"]))
+            task_id: uuid.UUID = added.id
+            return task_id
+        open_one = sa.select(Task.id).where(Task.dedupe_key == values["dedupe_key"], Task.ended_at.is_(None))
         if (standing := session.scalar(open_one)) is not None:
             return standing
-
-
-def _as_read(session: Session, values: Document) -> Task:
-    """The task whose row was written already, as if the session had read it: without noting each value as a change."""
-    task = Task()
-    for name, value in values.items():
-        set_committed_value(task, name, value)
-    make_transient_to_detached(task)
-    session.add(task)
-    return task
 
 
 def ring_after_commit(session: Session, task: Task, now: dt.datetime) -> None:
     """Note that `task` is to be rung for once this transaction is committed (`shared.database.transaction` does it)."""
     task.rung_at = now
-    _ring(session, task)
+    _ring(session, Ring(task.id, task.name, task.queue))
 
 
-def _ring(session: Session, task: Task) -> None:
-    session.info.setdefault("rings", []).append(Ring(task.id, task.name, task.queue))
+def _ring(session: Session, ring: Ring) -> None:
+    session.info.setdefault("rings", []).append(ring)
 
 
 _TABLE = Task.metadata.tables[Task.__tablename__]
@@ -209,19 +198,17 @@ _GIVEN = (
     *("id", "name", "queue", "arguments", "priority"),
     *("dedupe_key", "lock_key", "asked_by", "request_id"),
 )
-_TIMES = ("created_at", "run_after", "rung_at")
-_NEW: Document = {"state": TaskState.PENDING, "attempt": 0, "losses": 0, "epoch": 0}
-_NEW_SQL = {"state": "'PENDING'", "attempt": "0", "losses": "0", "epoch": "0", "history": "'[]'"}
-"""The same for the statement: what is always the same is part of it, since each parameter costs."""
+_NEW = {"state": f"'{TaskState.PENDING}'", "attempt": "0", "losses": "0", "epoch": "0", "history": "'[]'"}
+"""What is always the same is part of the statement, since each parameter costs."""
 
 
 def _add(insert: Callable[[sa.Table], Any]) -> sa.Executable:
-    """The statement of `ask`. It reads the clock itself, and is put together once: both are most of what asking costs."""
+    """The statement of `ask`, which tells when a task that is due was rung for. Put together once, it reads the clock itself."""
     row, clock = _TABLE.c, database.Clock()
     due = sa.func.coalesce(sa.bindparam("asked_for", type_=row.run_after.type), clock)
     statement: Any = insert(_TABLE).values(
         **{each: sa.bindparam(each, type_=row[each].type) for each in _GIVEN},
-        **{name: sa.literal_column(value) for name, value in _NEW_SQL.items()},
+        **{name: sa.literal_column(value) for name, value in _NEW.items()},
         created_at=clock,
         run_after=due,
         rung_at=sa.case((due <= clock, clock)),
@@ -229,7 +216,7 @@ def _add(insert: Callable[[sa.Table], Any]) -> sa.Executable:
     adding: sa.Executable = statement.on_conflict_do_nothing(
         index_elements=[row.dedupe_key],
         index_where=OPEN_SQL,
-    ).returning(*(row[each] for each in _TIMES))
+    ).returning(row.id, row.rung_at)
     return adding
 
 

@@ -133,7 +133,7 @@ INVENTORY = InventorySource.INVENTORY
 def ask_for(sessions: Sessions, **how: Any) -> Task:
     """A task that does nothing of interest."""
     with database.transaction(sessions) as session:
-        return ask(session, CLEANUP_OLD_NOTIFICATIONS, Asking(**how), days_old=30)
+        return session.get_one(Task, ask(session, CLEANUP_OLD_NOTIFICATIONS, Asking(**how), days_old=30))
 
 
 def claim(sessions: Sessions, task_id: uuid.UUID, lease: dt.timedelta = LEASE) -> Task | None:

@@ -127,9 +127,9 @@ def try_channel(channel_id: uuid.UUID) -> Response:
     with database.transaction(sessions()) as session:
 
         def act() -> Answer:
-            task, attempt_id = channels.ask_for_test(session, principal(), channel_id)
-            asked.extend((task.id, attempt_id))
-            return Answer(AcceptedSchema().dump({"task_id": task.id}), 202, f"{PREFIX}/tasks/{task.id}")
+            task_id, attempt_id = channels.ask_for_test(session, principal(), channel_id)
+            asked.extend((task_id, attempt_id))
+            return Answer(AcceptedSchema().dump({"task_id": task_id}), 202, f"{PREFIX}/tasks/{task_id}")
 
         accepted = once(session, act)
     if not asked:

@@ -50,8 +50,8 @@ def send_notification(body: dict[str, Any]) -> Response:
     with database.transaction(sessions()) as session:
 
         def act() -> Answer:
-            task = notifications.send(session, principal(), body)
-            return Answer(AcceptedSchema().dump({"task_id": task.id}), 202, f"{PREFIX}/tasks/{task.id}")
+            task_id = notifications.send(session, principal(), body)
+            return Answer(AcceptedSchema().dump({"task_id": task_id}), 202, f"{PREFIX}/tasks/{task_id}")
 
         return once(session, act)
 

@@ -19,7 +19,6 @@ from shared.lifecycle import channel as lifecycle
 from shared.lifecycle import dispatch
 from shared.models.channel import Channel, ChannelKind, ChannelState
 from shared.models.notification import DeliveryAttempt
-from shared.models.task import Task
 from shared.models.user import User
 from shared.signatures import new_secret
 from shared.tasks import TEST_NOTIFICATION_CHANNEL, Asking, ask
@@ -131,18 +130,18 @@ def resume_channel(session: Session, who: Principal, channel_id: uuid.UUID) -> C
     return channel
 
 
-def ask_for_test(session: Session, who: Principal, channel_id: uuid.UUID) -> tuple[Task, uuid.UUID]:
-    """Ask for a test message to be sent now, whatever the channel's state; the task, and the id of the attempt to be.
+def ask_for_test(session: Session, who: Principal, channel_id: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID]:
+    """Ask for a test message to be sent now, whatever the channel's state; the ids of the task and of the attempt to be.
 
     One at a time for each user. Raises NotFound.
     """
     channel = get_channel(session, who, channel_id)
     attempt_id = uuid.uuid4()
     how = Asking(lock_key=f"channel_test:{who.user_id}", asked_by=who.user_id)
-    task = ask(
+    task_id = ask(
         session, TEST_NOTIFICATION_CHANNEL, how, channel_id=str(channel.id), attempt_id=str(attempt_id)
     )
-    return task, attempt_id
+    return task_id, attempt_id
 
 
 def find_attempt(session: Session, attempt_id: uuid.UUID) -> DeliveryAttempt | None:

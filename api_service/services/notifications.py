@@ -11,7 +11,6 @@ from api_service.services.tokens import Principal
 from shared import database
 from shared.errors import NotFound
 from shared.models.notification import Notification, Priority
-from shared.models.task import Task
 from shared.models.user import User
 from shared.tasks import SEND_NOTIFICATION, Asking, ask
 
@@ -35,8 +34,8 @@ def list_notifications(
     return fetch(session, statement.order_by(Notification.created_at.desc(), Notification.id), page)
 
 
-def send(session: Session, who: Principal, message: dict[str, Any]) -> Task:
-    """Ask for a message to be sent to a user, by default to the caller. Raises NotFound for an unknown user."""
+def send(session: Session, who: Principal, message: dict[str, Any]) -> uuid.UUID:
+    """Ask for a message to be sent to a user, by default to the caller; the task's id. Raises NotFound for an unknown user."""
     user_id: uuid.UUID = message.get("user_id") or who.user_id
     user = session.get(User, user_id)
     if user is None or not user.active:

@@ -137,7 +137,8 @@ def list_syncs(session: Session, *, page: PageRequest) -> Page[Sync]:
 def start_sync(session: Session, days_back: int, full: bool, asked_by: uuid.UUID) -> Task:
     """Ask for a sync; the one that waits or is under way already if there is one."""
     how = Asking(priority=MANUAL_PRIORITY, asked_by=asked_by)
-    return ask(session, SYNC_NVD_UPDATES, how, days_back=days_back, full=full)
+    task_id = ask(session, SYNC_NVD_UPDATES, how, days_back=days_back, full=full)
+    return session.get_one(Task, task_id)
 
 
 def start_source_sync(session: Session, settings: Settings, name: str, asked_by: uuid.UUID) -> Task:

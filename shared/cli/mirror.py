@@ -77,7 +77,7 @@ def ask_for_import(sessions: Sessions, path: Path) -> uuid.UUID:
     try:
         with database.transaction(sessions) as session:
             how = Asking(dedupe_key=f"import:{absolute}"[:200])
-            return ask(session, IMPORT_NVD_FEED, how, path=absolute).id
+            return ask(session, IMPORT_NVD_FEED, how, path=absolute)
     except (OperationalError, ProgrammingError) as error:
         raise click.ClickException(
             f"the database is not ready (`vedette db upgrade` makes it so): {error.orig}"

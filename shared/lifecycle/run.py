@@ -58,7 +58,7 @@ def start(
             session.add(run)
     except IntegrityError:  # uq_run_open
         raise Conflict(f"A run of the scan {scan.name!r} is under way already.") from None
-    task = ask(
+    run.task_id = ask(
         session,
         EXECUTE_VULNERABILITY_SCAN,
         Asking(
@@ -68,7 +68,6 @@ def start(
         ),
         run_id=str(run.id),
     )
-    run.task_id = task.id
     scan.latest_run_id = run.id
     session.flush()
     session.refresh(scan, ["latest_run"])

@@ -30,10 +30,10 @@ def gather(session: Session, user_id: uuid.UUID, since: dt.datetime, after: uuid
         key = f"{key}:after:{after}"
     while True:
         how = Asking(dedupe_key=key, run_after=database.now(session) + WINDOW, asked_by=user_id)
-        task = ask(session, SEND_FINDINGS_NEWS, how, user_id=str(user_id), since=since.isoformat())
+        task_id = ask(session, SEND_FINDINGS_NEWS, how, user_id=str(user_id), since=since.isoformat())
         standing = session.scalars(
             sa.select(Task)
-            .where(Task.id == task.id)
+            .where(Task.id == task_id)
             .with_for_update()
             .execution_options(populate_existing=True)
         ).one()

@@ -81,11 +81,11 @@ def test_it_starts_without_its_database_and_ends_after_the_last_answer(served, t
     chunked = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     assert refused(port, chunked + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n") == 400
     with database.transaction(database.make_sessions(engine)) as session:
-        task = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=30)
+        task_id = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=30)
     engine.dispose()
     answers = []
     waiting = threading.Thread(
-        target=lambda: answers.append(ask_for(port, f"/api/v1/tasks/{task.id}?wait=2"))
+        target=lambda: answers.append(ask_for(port, f"/api/v1/tasks/{task_id}?wait=2"))
     )
     waiting.start()
     time.sleep(0.5)
@@ -94,5 +94,5 @@ def test_it_starts_without_its_database_and_ends_after_the_last_answer(served, t
     assert answers[0][0] == 200
     assert process.wait(10) == 0
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert any(line["event"] == "request" and line["path"].endswith(str(task.id)) for line in lines)
+    assert any(line["event"] == "request" and line["path"].endswith(str(task_id)) for line in lines)
     assert TOKEN not in (tmp_path / "log").read_text()

@@ -47,7 +47,7 @@ def ask_for(
     sessions: Sessions, mode: str = "sleep", seconds: float = 0.0, name: str = NAME, **how: object
 ) -> Task:
     with database.transaction(sessions) as session:
-        return ask(session, name, Asking(**how), mode=mode, seconds=seconds)
+        return session.get_one(Task, ask(session, name, Asking(**how), mode=mode, seconds=seconds))
 
 
 def work(work: Work, mode: str, seconds: float) -> Effect:

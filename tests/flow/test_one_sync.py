@@ -37,7 +37,7 @@ def test_one_sync_at_a_time(sessions, start, tmp_path, upstream):
 
     def ask_for_it() -> None:
         with database.transaction(sessions) as session:
-            answers.add(ask(session, SYNC_NVD_UPDATES, days_back=7, full=False).id)
+            answers.add(ask(session, SYNC_NVD_UPDATES, days_back=7, full=False))
 
     askers = [threading.Thread(target=ask_for_it) for _ in range(6)]
     for asker in askers:

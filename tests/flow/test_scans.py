@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from shared import database, inventory
 from shared.models.finding import Finding, FindingEvent
 from shared.models.scan import Run, RunStatus, Scan
-from shared.models.task import ACTIVE, TaskState
+from shared.models.task import ACTIVE, Task, TaskState
 from shared.tasks import IMPORT_NVD_FEED, Asking, ask
 from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
 from tests.flow.test_tasks import ended
@@ -19,7 +19,8 @@ MANY = 15_000
 def import_sample(sessions):
     feed = resources.files("shared.sample") / "feed.json"
     with database.transaction(sessions) as session:
-        task = ask(session, IMPORT_NVD_FEED, Asking(lock_key="mirror"), path=str(feed))
+        asked = ask(session, IMPORT_NVD_FEED, Asking(lock_key="mirror"), path=str(feed))
+        task = session.get_one(Task, asked)
     assert ended(sessions, task).state == TaskState.SUCCESS
 
 

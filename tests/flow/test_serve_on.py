@@ -90,7 +90,7 @@ def second(start, tmp_path, first, token, redis_url):
 
 def sync(sessions, *, full=False):
     with database.transaction(sessions) as session:
-        task_id = ask(session, SYNC_NVD_UPDATES, days_back=7, full=full).id
+        task_id = ask(session, SYNC_NVD_UPDATES, days_back=7, full=full)
 
     def ended():
         with database.reading(sessions) as session:

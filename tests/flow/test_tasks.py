@@ -201,7 +201,7 @@ def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, schedule
 def lost_before(sessions, mode: str, seconds: float = 0.0):
     """A task that lost two workers already: a suspect."""
     with database.transaction(sessions) as session:
-        task = ask(session, NAME, mode=mode, seconds=seconds)
+        task = session.get_one(Task, ask(session, NAME, mode=mode, seconds=seconds))
         task.losses = task.attempt = 2
     return task
 

@@ -195,7 +195,8 @@ def test_the_worker_and_its_scheduler_do_real_work(worker: Installed) -> None:
 
 def cleanup(sessions: Sessions, run_after: dt.datetime | None = None) -> Task:
     with database.transaction(sessions) as session:
-        return ask(session, CLEANUP_OLD_NOTIFICATIONS, Asking(run_after=run_after), days_old=30)
+        asked = ask(session, CLEANUP_OLD_NOTIFICATIONS, Asking(run_after=run_after), days_old=30)
+        return session.get_one(Task, asked)
 
 
 def succeeded(engine: database.sa.Engine, task: Task) -> bool:

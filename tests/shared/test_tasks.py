@@ -55,8 +55,7 @@ def test_what_is_not_due_is_not_rung_for(sessions, rung):
 
 def test_what_is_asked_for_is_at_hand_in_the_same_transaction(sessions):
     with database.transaction(sessions) as session:
-        task = ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=1)
-        assert session.get(Task, task.id) is task
+        task = session.get_one(Task, ask(session, CLEANUP_OLD_NOTIFICATIONS, days_old=1))
         assert (task.history, task.lease_until, task.epoch) == ([], None, 0)
         task.error = "changed by who asked"
     assert read(sessions, task.id).error == "changed by who asked"
@@ -128,5 +127,7 @@ def arguments_of(name, **given):
 )
 def test_what_matters_more_to_its_reader_is_more_urgent(sessions, name, given, priority):
     with database.transaction(sessions) as session:
-        assert ask(session, name, **arguments_of(name, **given)).priority == priority
-        assert ask(session, name, Asking(priority=77), **arguments_of(name, **given)).priority == 77
+        asked = ask(session, name, **arguments_of(name, **given))
+        assert session.get_one(Task, asked).priority == priority
+        asked = ask(session, name, Asking(priority=77), **arguments_of(name, **given))
+        assert session.get_one(Task, asked).priority == 77

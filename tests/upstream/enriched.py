@@ -39,7 +39,7 @@ class Installation:
     def attempt(self, source: Source) -> Task:
         """The same, with the addresses as they are set."""
         with database.transaction(self.sessions) as session:
-            task_id = ask(session, enrichment.CONTRACTS[source]).id
+            task_id = ask(session, enrichment.CONTRACTS[source])
         frame = Frame(self.sessions, self.settings)
         with contextlib.suppress(Retry):
             frame.run(str(task_id), functools.partial(HANDLERS[source], patience=PATIENCE))

@@ -55,7 +55,7 @@ class Mirror:
 
     def ask(self, days_back: int = 7, *, full: bool = False) -> uuid.UUID:
         with database.transaction(self.sessions) as session:
-            return ask(session, SYNC_NVD_UPDATES, days_back=days_back, full=full).id
+            return ask(session, SYNC_NVD_UPDATES, days_back=days_back, full=full)
 
     def attempt(self, task_id: uuid.UUID) -> Task:
         """One attempt, now."""

@@ -32,8 +32,8 @@ def load_feed(sessions: Sessions, settings: Settings, tmp_path: Path) -> Callabl
         path = tmp_path / "feed.json"
         path.write_text(json.dumps(feed))
         with database.transaction(sessions) as session:
-            task = ask(session, IMPORT_NVD_FEED, path=str(path))
-        Frame(sessions, settings).run(str(task.id), import_feed)
+            task_id = ask(session, IMPORT_NVD_FEED, path=str(path))
+        Frame(sessions, settings).run(str(task_id), import_feed)
 
     return load
 

@@ -25,7 +25,7 @@ def asked(sessions):
     def make(name=CLEANUP_OLD_NOTIFICATIONS, how=None, **arguments):
         arguments = arguments or {"days_old": 30}
         with database.transaction(sessions) as session:
-            return ask(session, name, how or Asking(), **arguments)
+            return session.get_one(Task, ask(session, name, how or Asking(), **arguments))
 
     return make
 

@@ -59,9 +59,9 @@ def poison_is_given_up(bench: Bench, size: int) -> Iterator[Figure]:
 def _ask(bench: Bench, mode: str) -> str:
     name = poison_doors.NAME if mode == "loop" else doors.NAME
     with database.transaction(bench.sessions) as session:
-        task = ask(session, name, Asking(), mode=mode, seconds=0.0)
-    bench.journal.note("asked", task=task.id, mode=mode)
-    return str(task.id)
+        task_id = ask(session, name, Asking(), mode=mode, seconds=0.0)
+    bench.journal.note("asked", task=task_id, mode=mode)
+    return str(task_id)
 
 
 def _pauses(bench: Bench, ids: list[str]) -> list[float]:

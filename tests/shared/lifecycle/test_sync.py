@@ -18,7 +18,7 @@ LEASE = dt.timedelta(seconds=30)
 
 def claimed_with_sync(sessions: Sessions) -> Task:
     with database.transaction(sessions) as session:
-        task_id = ask(session, SYNC_NVD_UPDATES, days_back=7, full=False).id
+        task_id = ask(session, SYNC_NVD_UPDATES, days_back=7, full=False)
         task = lifecycle.claim(session, task_id, "worker", LEASE)
         assert task is not None
         session.add(Sync(kind=SyncKind.UPDATE, source="x", task_id=task_id, started_at=database.now(session)))

@@ -154,7 +154,7 @@ def test_while_somebody_writes_into_the_mirror_nothing_is_followed(sessions, wat
     watched()
     fill(sessions, openssl(1))
     with database.transaction(sessions) as session:
-        writer = ask(session, "import_nvd_feed", path="feed.json")
+        writer = session.get_one(Task, ask(session, "import_nvd_feed", path="feed.json"))
     sweep()
     assert waiting(sessions, START_AFFECTED_SCANS) == []
     change(sessions, writer.id, state=TaskState.RETRY, run_after=sa.literal(writer.created_at + LEASE * 1000))

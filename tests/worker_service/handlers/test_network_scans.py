@@ -68,9 +68,9 @@ def mirror(sessions, frame, tmp_path):
     path = tmp_path / "feed.json"
     path.write_text(json.dumps({**feed, "timestamp": "2026-06-18T00:00:00.000"}))
     with database.transaction(sessions) as session:
-        task = ask(session, IMPORT_NVD_FEED, path=str(path))
-    frame.run(str(task.id), import_feed)
-    assert read(sessions, task.id).state == TaskState.SUCCESS
+        task_id = ask(session, IMPORT_NVD_FEED, path=str(path))
+    frame.run(str(task_id), import_feed)
+    assert read(sessions, task_id).state == TaskState.SUCCESS
 
 
 @pytest.fixture
