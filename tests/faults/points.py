@@ -1,7 +1,8 @@
 """Named fault points: the moments between two steps of the product at which a fault strikes on purpose.
 
-The product knows nothing of them: they are seen from its engine. What a transaction did to the table of tasks tells which
-step it was, and a fault may strike just before or just after its commit:
+The product knows nothing of them: they are seen from its engine. What a transaction, or a statement that a worker has the
+driver commit by itself, did to the table of tasks tells which step it was, and a fault may strike just before or just after
+its commit:
 
     before-ask,   after-ask      a task is added; after: committed, and nobody rung for yet
     before-claim, after-claim    a worker takes a task; after: committed, and its handler not begun
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from tests.faults.journal import write
@@ -56,6 +58,27 @@ def install(engine: sa.Engine, plan: Plan) -> None:
 
     engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
     engine.dialect.do_rollback = do_rollback  # type: ignore[method-assign]
+    if engine.dialect.name == "postgresql":
+        _install_in_the_driver(engine, plan)
+
+
+def _install_in_the_driver(engine: sa.Engine, plan: Plan) -> None:
+    """The same for statements of `database.driver`, which SQLAlchemy does not see and nobody commits."""
+    engine.dispose()  # connections made from now on have it
+
+    class Cursor(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *arguments: Any, **how: Any) -> Any:
+            steps = _taking(str(query)) if self.connection.autocommit else []
+            for step in steps:
+                _strike(engine, f"before-{step}", plan)
+            super().execute(query, *arguments, **how)
+            for step in steps:
+                _strike(engine, f"after-{step}", plan)
+            return self
+
+    @sa.event.listens_for(engine, "connect")
+    def follow(connection: Any, _entry: Any) -> None:
+        connection.cursor_factory = Cursor
 
 
 def _forget(connection: Any) -> set[str]:
@@ -77,10 +100,20 @@ def _step(statement: str, parameters: Any) -> str | None:
         return "record"
     if words != ["UPDATE", "task"]:
         return None
-    values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}
-    if "STARTED" in values and "attempt=" in statement.partition("WHERE")[0]:
+    if _CLAIMS in statement:
         return "claim"
-    return "end" if "SUCCESS" in values else None
+    values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}
+    return "end" if "SUCCESS" in values or _ENDS in statement else None
+
+
+def _taking(statement: str) -> list[str]:
+    """The steps of the statement with which a worker on PostgreSQL ends one task and takes the next."""
+    steps = {"end": _ENDS, "claim": _CLAIMS}
+    return [step for step, words in steps.items() if words in statement]
+
+
+_CLAIMS = "attempt=(task.attempt +"
+_ENDS = "SET state='SUCCESS'"
 
 
 def _strike(engine: sa.Engine, point: str, plan: Plan) -> None:
