@@ -3,11 +3,22 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
 
-Stream = logging.StreamHandler[TextIO]
+
+class Output(Protocol):
+    """Where lines are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Write one line."""
+
+    def flush(self) -> None:
+        """Keep nothing back."""
+
+
+Stream = logging.StreamHandler[Output]
 Renderer = Callable[[Any, str, structlog.types.EventDict], Any]
 Arguments = tuple[tuple[structlog.types.EventDict], dict[str, Any]]
 
@@ -41,8 +52,8 @@ def _as_it_is(_logger: object, _method: str, event: structlog.types.EventDict) -
     return (event,), {}
 
 
-def configure(log_format: str, level: int = logging.INFO) -> None:
-    """Send structlog's and the standard library's records to standard error, as JSON or as text for people."""
+def configure(log_format: str, output: Output | None = None, level: int = logging.INFO) -> None:
+    """Send structlog's and the standard library's records to standard error, or to `output`, as JSON or as text for people."""
     renderer: Renderer = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -55,7 +66,7 @@ def configure(log_format: str, level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    handler: Stream = logging.StreamHandler(output or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,

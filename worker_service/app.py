@@ -11,10 +11,11 @@ from shared.settings import Settings
 from worker_service import actors, interpreter, schedule
 from worker_service.metrics import Exposition
 from worker_service.shutdown import HandBack
+from worker_service.standard_error import open_standard_error
 from worker_service.tasks import Frame
 
 settings = Settings()
-logs.configure(settings.log_format)
+logs.configure(settings.log_format, open_standard_error())
 frame = Frame(
     make_sessions(make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url)), settings
 )

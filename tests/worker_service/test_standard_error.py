@@ -1,0 +1,58 @@
+"""Real processes on one pipe: what each of them writes, and what arrives."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from worker_service.standard_error import open_standard_error
+
+WRITER = """
+import sys
+from worker_service.standard_error import open_standard_error
+sys.stderr = None  # as Dramatiq puts something else there
+for number in range(60):
+    open_standard_error().write(sys.argv[1] * (20_000 if number % 10 == 0 else 200) + "\\n")
+"""
+
+
+def write(*arguments: str, stderr: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", WRITER, *arguments], stderr=stderr)
+
+
+def read_slowly(pipe: int) -> bytes:
+    """Everything, in small pieces, so that the pipe is full most of the time."""
+    text = b""
+    while piece := os.read(pipe, 3000):
+        text += piece
+        time.sleep(0.001)
+    return text
+
+
+@pytest.mark.timeout(60)
+def test_processes_that_share_it_tear_no_line_however_long():
+    reader, writer = os.pipe()
+    processes = [write(letter, stderr=writer) for letter in "ab"]
+    os.close(writer)
+    lines = read_slowly(reader).splitlines()
+    os.close(reader)
+    assert [process.wait() for process in processes] == [0, 0]
+    whole = [letter * size for letter in (b"a", b"b") for size in [20_000] * 6 + [200] * 54]
+    assert sorted(lines) == sorted(whole)
+
+
+def test_a_file_is_as_good_as_a_pipe(tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        processes = [write(letter, stderr=log.fileno()) for letter in "ab"]
+        assert [process.wait() for process in processes] == [0, 0]
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert sorted(set(map(len, lines))) == [200, 20_000]
+    assert all(len(set(line)) == 1 for line in lines)
+
+
+def test_what_stands_in_for_it_serves_when_it_was_closed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "__stderr__", None)
+    open_standard_error().write("seen\n")
+    assert capsys.readouterr().err == "seen\n"
