@@ -35,6 +35,14 @@ UNANSWERED = dt.timedelta(seconds=5)
 _FOLLOWING = "follow_the_mirror"
 BATCH = 500
 """Rows per action and sweep; the rest waits for the next sweep."""
+GROWTH = 4
+"""So many times the pages that PostgreSQL knows of make the table of tasks worth counting anew."""
+FEW_PAGES = 8
+"""What is smaller counts as so large: reading all of it costs nothing."""
+_GREW = sa.text(
+    "SELECT pg_relation_size(oid) / current_setting('block_size')::int >= :growth * greatest(relpages, :few) "
+    "FROM pg_class WHERE oid = 'task'::regclass"
+).bindparams(growth=GROWTH, few=FEW_PAGES)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do everything once. Each action is a transaction of its own, so that one that fails stops no other."""
-        for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended):
+        for action in (end_overdue_cancels, expire_leases, start_due_scans, forget_ended, count_if_grown):
             self._do(action)
         self._do(ask_due, self.jobs)
         self._do(tell_if_stale, self.stale_after)
@@ -184,3 +192,17 @@ def forget_ended(session: Session) -> int:
     gone = session.scalars(sa.delete(Task).where(Task.ended_at < before).returning(Task.id)).all()
     session.execute(sa.delete(IdempotentAnswer).where(IdempotentAnswer.created_at < before))
     return len(gone)
+
+
+def count_if_grown(session: Session) -> int:
+    """Have PostgreSQL count the tasks when their table has grown to several times what it knows of; whether it did.
+
+    By itself it does so once a minute. Until then workers go on with plans for a table of a page or two, which read all of it,
+    however long it is now, to find one task.
+    """
+    if session.get_bind().dialect.name != "postgresql" or not session.scalar(_GREW):
+        return 0
+    session.execute(
+        sa.text("ANALYZE (SKIP_LOCKED) task")
+    )  # held by who counts already, another scheduler say
+    return int(not session.scalar(_GREW))  # not, either, when the table is not ours

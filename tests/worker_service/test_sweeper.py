@@ -11,6 +11,7 @@ from shared.models.idempotency import IdempotentAnswer
 from shared.models.scan import Run, RunStatus, Scan
 from shared.models.task import Task, TaskState
 from shared.tasks import SYNC_EPSS, SYNC_KEV
+from tests import plans
 from tests.builders import add_run, add_scan, add_user, ago, ask_for, at_once, change, claim, claimed, read
 from worker_service import sweeper
 from worker_service.sweeper import Sweeper
@@ -256,3 +257,46 @@ def test_a_source_that_is_switched_off_is_not_asked_for(sessions, sweep):
     sweep()
     with database.reading(sessions) as session:
         assert session.scalars(sa.select(Task)).all() == []
+
+
+def counted(engine):
+    """How many tasks PostgreSQL believes there are; -1 when it never counted."""
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(
+            "SELECT reltuples FROM pg_class WHERE oid = 'task'::regclass"
+        ).scalar()
+
+
+def count_if_grown(sessions):
+    with database.transaction(sessions) as session:
+        return sweeper.count_if_grown(session)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_table_that_grew_is_counted_once(engine, sessions, sweep):
+    ask_for(sessions)
+    assert count_if_grown(sessions) == 0  # never counted, but small
+    plans.fill(engine, count=False)
+    assert counted(engine) == -1
+    sweep()
+    assert counted(engine) > 4000
+    assert count_if_grown(sessions) == 0
+    plans.fill(engine, count=False)
+    assert count_if_grown(sessions) == 0  # not several times as long
+    for _ in range(3):
+        plans.fill(engine, count=False)
+    assert count_if_grown(sessions) == 1
+    assert count_if_grown(sessions) == 0
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_table_that_somebody_counts_already_is_left_to_them(engine, sessions):
+    plans.fill(engine, count=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE task IN SHARE UPDATE EXCLUSIVE MODE")
+        assert count_if_grown(sessions) == 0
+    assert count_if_grown(sessions) == 1
+
+
+def test_sqlite_is_not_asked_to_count(sqlite_engine):
+    assert count_if_grown(database.make_sessions(sqlite_engine)) == 0
