@@ -20,6 +20,7 @@ def fill(engine: sa.Engine, *, count: bool = True) -> None:
     rows = [
         *(_row(now, number, TaskState.SUCCESS, now) for number in range(ENDED)),
         *(_row(now, number, TaskState.FAILURE, now) for number in range(ENDED // 200)),
+        *(_row(now, number, TaskState.REVOKED, now) for number in range(ENDED // 200)),
         *(_row(now, number, TaskState.PENDING, None) for number in range(WAITING)),
         *(_row(now, number, TaskState.STARTED, None) for number in range(ACTIVE)),
     ]

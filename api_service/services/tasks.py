@@ -13,7 +13,7 @@ from api_service.services.tokens import Principal
 from shared import database
 from shared.errors import Forbidden, NotFound
 from shared.lifecycle import task as lifecycle
-from shared.models.task import ACTIVE, WAITING, Task, TaskState, in_states
+from shared.models.task import ACTIVE, UNDONE, WAITING, Task, TaskState, in_states
 from shared.models.user import Role
 from shared.tasks import EXECUTE_VULNERABILITY_SCAN, QUEUES
 
@@ -62,7 +62,9 @@ def _is_in(state: TaskState) -> sa.ColumnElement[bool]:
         return sa.and_(in_states(Task.state, WAITING), Task.state == state)
     if state in ACTIVE:
         return sa.and_(Task.lease_until.is_not(None), Task.state == state)
-    return in_states(Task.state, [state])
+    if state in UNDONE:
+        return sa.and_(in_states(Task.state, UNDONE), Task.state == state)
+    return Task.state == state
 
 
 def get_task(session: Session, task_id: uuid.UUID) -> Task:

@@ -36,6 +36,8 @@ WAITING = (TaskState.PENDING, TaskState.RETRY)
 """States from which a worker may claim the task."""
 ENDED = (TaskState.SUCCESS, TaskState.FAILURE, TaskState.REVOKED)
 """States that do not change any more (but for a dead letter that is requeued)."""
+UNDONE = (TaskState.FAILURE, TaskState.REVOKED)
+"""States in which a task has ended without effect: few of those that ended."""
 
 BY_AGE = "attempt >= 0"
 """Always true. Only who states it finds waiting tasks by their age: PostgreSQL, which counts rows once a minute, may believe
@@ -63,7 +65,7 @@ class Task(Base):
         _index("ix_task_urgent", "queue", "priority", "run_after", where="state IN ('PENDING', 'RETRY')"),
         _index("ix_task_due", "queue", "run_after", where=f"state IN ('PENDING', 'RETRY') AND {BY_AGE}"),
         _index("ix_task_held", "queue", where="lease_until IS NOT NULL"),
-        _index("ix_task_dead", "queue", "ended_at", where="state IN ('FAILURE')"),
+        _index("ix_task_undone", "queue", "ended_at", where="state IN ('FAILURE', 'REVOKED')"),
         _index("ix_task_ended_at", "ended_at", where="ended_at IS NOT NULL"),
         _index("uq_task_dedupe_key", "dedupe_key", where=OPEN_SQL.text, unique=True),
         _index(

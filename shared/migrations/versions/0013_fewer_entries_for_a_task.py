@@ -25,7 +25,7 @@ def upgrade() -> None:
     _create("ix_task_due", ["queue", "run_after"], "state IN ('PENDING', 'RETRY') AND attempt >= 0")
     _create("ix_task_ended_at", ["ended_at"], "ended_at IS NOT NULL")
     _create("ix_task_held", ["queue"], "lease_until IS NOT NULL")
-    _create("ix_task_dead", ["queue", "ended_at"], "state IN ('FAILURE')")
+    _create("ix_task_undone", ["queue", "ended_at"], "state IN ('FAILURE', 'REVOKED')")
     _create("uq_task_dedupe_key", ["dedupe_key"], "dedupe_key IS NOT NULL AND ended_at IS NULL", unique=True)
     _create(
         "uq_task_lock_key",
@@ -40,7 +40,7 @@ def downgrade() -> None:
     for name in (
         "uq_task_lock_key",
         "uq_task_dedupe_key",
-        "ix_task_dead",
+        "ix_task_undone",
         "ix_task_held",
         "ix_task_ended_at",
         "ix_task_due",

@@ -11,7 +11,7 @@ from shared import database, enrichment, served_feeds
 from shared.lifecycle import task as lifecycle
 from shared.models.enrichment import Source
 from shared.models.mirror import SnapshotCounter
-from shared.models.task import ACTIVE, WAITING, Task, TaskState
+from shared.models.task import ACTIVE, UNDONE, WAITING, Task, TaskState
 from shared.tasks import SYNC_KEV, ask
 from tests import plans
 from tests.builders import ask_for, claim, claimed
@@ -39,7 +39,7 @@ LOOKS = {
     "dead letters": lambda session: tasks.list_dead(session, "default", page=PAGE),
     **{
         f"list of {state}": lambda session, state=state: tasks.list_tasks(session, page=PAGE, state=state)
-        for state in (*WAITING, *ACTIVE, TaskState.FAILURE)
+        for state in (*WAITING, *ACTIVE, *UNDONE)
     },
 }
 """What the sweeper does every few seconds, and what people look at, by name."""
