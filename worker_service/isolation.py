@@ -24,6 +24,12 @@ OVERDUE = 124
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 10.0
 """How long a task may take to stop when its time is up, or its process to hand it back."""
+PAUSE_SECONDS = 5.0
+"""How long a suspect waits when its process could not begin: what kept it from that may go on for a while."""
+
+
+class NotBegun(Exception):
+    """The suspect's process never came to its task, through no fault of that: it is handed back, and nothing is counted."""
 
 
 class Suspect(Protocol):
@@ -41,12 +47,15 @@ def see_through(suspect: Suspect, lease: AbstractContextManager[None], patience:
 
     Once it is to stop nobody renews the lease any more: it has `patience` seconds.
 
-    Raises Stopping when this worker has to stop; the process has ended then. Other reasons to stop the process finds
-    by itself, or it is killed.
+    Raises Stopping when this worker has to stop, and NotBegun; the process has ended then. Other reasons to stop the
+    process finds by itself, or it is killed.
     """
     app = os.environ.get(APP, "worker_service.app")
     command = [sys.executable, "-m", "worker_service.alone", app, str(suspect.task_id), str(suspect.epoch)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    except OSError as error:  # no memory, say, or too many processes
+        raise NotBegun(f"its process could not be started: {error}") from error
     try:
         with lease:
             while not _ended(process, LOOK_SECONDS):
@@ -79,8 +88,10 @@ def end_when_overdue(limit: float) -> None:
 
 
 def _death(code: int) -> str | None:
-    if code in (0, UNABLE, -signal.SIGTERM, -signal.SIGINT):  # told to stop, before it could listen
+    if code in (0, UNABLE):
         return None
+    if code in (-signal.SIGTERM, -signal.SIGINT):  # it listens to them before it looks at its task
+        raise NotBegun("its process was told to stop while it started")
     if code == OVERDUE:
         return "did not stop when its time was up"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

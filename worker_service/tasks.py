@@ -257,6 +257,11 @@ class Frame:
             except Stopping:
                 self._hand_back(work)
                 return
+            except isolation.NotBegun as error:
+                pause = isolation.PAUSE_SECONDS
+                self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch, pause))
+                log.warning("suspect_not_begun", error=str(error))
+                return
             if died is not None:
                 self._settle(lambda s: lifecycle.crash(s, work.task_id, work.epoch, died))
                 log.warning("suspect_crashed", how=died)

@@ -190,14 +190,17 @@ def retry(
     return seconds
 
 
-def hand_back(session: Session, task_id: uuid.UUID, epoch: int) -> bool:
-    """Return a task that a stopping worker cannot finish; no attempt is counted, somebody else is rung for at once."""
+def hand_back(session: Session, task_id: uuid.UUID, epoch: int, delay: float = 0.0) -> bool:
+    """Return a task that a worker cannot finish because it stops, or not begin; no attempt is counted.
+
+    Somebody else is rung for at once, unless it is to wait `delay` seconds.
+    """
     task = _held_for_update(session, task_id, epoch)
     if task is None:
         return False
     if not _revoked_as_asked(session, task):
         task.attempt -= 1
-        _return_to_queue(session, task, 0.0)
+        _return_to_queue(session, task, delay)
     return True
 
 

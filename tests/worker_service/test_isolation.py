@@ -1,5 +1,6 @@
-"""How the process of a suspect is watched: real processes, no database."""
+"""How the process of a suspect is watched: real processes, and a database only where the task's row is to tell."""
 
+import signal
 import subprocess
 import sys
 import uuid
@@ -8,7 +9,11 @@ from contextlib import nullcontext
 import pytest
 
 from shared.errors import Cancelled, Stopping, Transient
+from shared.models.task import TaskState
+from shared.tasks import CLEANUP_OLD_NOTIFICATIONS
+from tests.builders import ago, ask_for, change, read
 from worker_service import isolation
+from worker_service.tasks import Done, Door
 
 
 class Suspect:
@@ -66,16 +71,55 @@ def test_what_it_died_of_is_told(app, code, how):
     assert see_through(Suspect()) == how
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "raise ConnectionError('the database is away')",
-        "signal.signal(signal.SIGTERM, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGTERM)",
-    ],
-)
-def test_what_was_out_of_its_hands_is_not_its_doing(app, code):
-    app(code)
+def test_what_was_out_of_its_hands_is_not_its_doing(app):
+    app("raise ConnectionError('the database is away')")
     assert see_through(Suspect()) is None
+
+
+@pytest.fixture
+def told_to_stop(tmp_path, monkeypatch):
+    """Has the process be sent a signal while it loads its app."""
+
+    def send(number: signal.Signals) -> None:
+        lines = ["import os, signal", "signal.signal(signal.SIGINT, signal.SIG_DFL)"]
+        lines += [f"os.kill(os.getpid(), {number:d})", "raise SystemExit(3)"]
+        (tmp_path / "app_of_a_test.py").write_text("\n".join(lines))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv(isolation.APP, "app_of_a_test")
+
+    return send
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_told_to_stop_before_it_listens_has_not_begun(told_to_stop, number):
+    told_to_stop(number)
+    with pytest.raises(isolation.NotBegun):
+        see_through(Suspect())
+
+
+def test_who_could_not_be_started_has_not_begun(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(isolation.NotBegun, match="No such file"):
+        see_through(Suspect())
+
+
+@pytest.mark.parametrize("how", ["told to stop", "not started"])
+def test_a_suspect_that_was_not_begun_is_handed_back_uncounted_and_waits(
+    frame, sessions, told_to_stop, monkeypatch, how
+):
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, lambda _work, **_: Done(), 60.0)
+    task = ask_for(sessions)
+    change(sessions, task.id, losses=2, attempt=2)
+    monkeypatch.setattr(isolation, "PAUSE_SECONDS", 600.0)
+    if how == "told to stop":
+        told_to_stop(signal.SIGTERM)
+    else:
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    frame.answer(task.queue)
+    row = read(sessions, task.id)
+    assert (row.state, row.attempt, row.losses, row.lease_until) == (TaskState.PENDING, 2, 2, None)
+    assert row.epoch == task.epoch + 2
+    assert row.run_after > ago(sessions, seconds=-300)
 
 
 def test_it_stops_with_its_worker(app, tmp_path):
