@@ -161,21 +161,24 @@ def driver(sessions: Sessions) -> Iterator[Any]:
     SQLAlchemy does.
     """
     engine: sa.Engine = sessions.kw["bind"]
-    lent = engine.raw_connection()
-    connection: Any = lent.dbapi_connection
+    lent: PoolProxiedConnection | None = None
+    connection: Any = None
     try:
+        lent = engine.raw_connection()
+        connection = lent.dbapi_connection
         connection.autocommit = True
         yield connection
     except engine.dialect.loaded_dbapi.Error as error:
         dead = engine.dialect.is_disconnect(error, connection, None)
-        if dead:
+        if dead and lent is not None:
             lent.invalidate(error)
         base = engine.dialect.loaded_dbapi.Error
         raise sa.exc.DBAPIError.instance(
             None, None, error, base, hide_parameters=True, connection_invalidated=dead, dialect=engine.dialect
         ) from error
     finally:
-        lent.close()
+        if lent is not None:
+            lent.close()
 
 
 def ring(sessions: Sessions, rings: Sequence[Any]) -> None:

@@ -52,7 +52,7 @@ _PUT = """
 local waiting = redis.call("llen", KEYS[1])
 local enough = tonumber(ARGV[1])
 for i = 2, #ARGV, 2 do
-    if waiting >= enough then return end
+    if waiting >= enough then break end
     redis.call("hset", KEYS[2], ARGV[i], ARGV[i + 1])
     waiting = redis.call("rpush", KEYS[1], ARGV[i])
     redis.call("rpush", KEYS[3], "")

@@ -223,7 +223,8 @@ class Frame:
 
     def _ring_for_the_rest(self, last: Claimed) -> None:
         """Have somebody else look at the queue, which may hold more tasks than messages."""
-        database.ring(self.sessions, [Ring(last.id, last.name, last.queue)])
+        for_no_task = uuid.uuid4()  # two messages of one id would count as one where they are worked on
+        database.ring(self.sessions, [Ring(for_no_task, last.name, last.queue)])
 
     def _work_on(self, task: Claimed, stay: Stay) -> None:
         door = self.doors[task.name]
@@ -310,27 +311,27 @@ class Frame:
             return self._retry(work, error)
 
     def _commit(self, task: Claimed, effect: Effect, stay: Stay | None) -> None:
-        if (
-            isinstance(effect, Done)
-            and stay is not None
-            and self._stays(stay)
-            and not lifecycle.is_followed(task)
-        ):
-            self._end_and_take(task, effect, stay)
+        goes_on = self._turns.in_one_statement and not lifecycle.is_followed(task)
+        if stay is not None and self._stays(stay) and goes_on:
+            stay.taken = self._end_and_take(task, effect, stay.queue)
             return
         with database.transaction(self.sessions) as session:
             held = lifecycle.guard(session, task.id, task.epoch)
             result = effect.result if isinstance(effect, Done) else effect(session)
             lifecycle.succeed(session, held, result)
 
-    def _end_and_take(self, task: Claimed, done: Done, stay: Stay) -> None:
-        """End a task that has nothing to write, and take the next of its queue in the same statement."""
-        taken = self._turns.end_and_take(Ended(task.id, task.epoch, done.result), stay.queue)
-        if not taken.ended:
+    def _end_and_take(self, task: Claimed, effect: Effect, queue: str) -> Taken:
+        """Commit the effect of a task on which nothing hangs with its end, and take the next one of the queue with that."""
+        if not isinstance(effect, Done):
             with database.transaction(self.sessions) as session:
-                lifecycle.guard(session, task.id, task.epoch)  # says why
+                lifecycle.guard(session, task.id, task.epoch)
+                ended = Ended(task.id, task.epoch, effect(session))
+                return self._turns.end_and_take(ended, queue, session)
+        taken = self._turns.end_and_take(Ended(task.id, task.epoch, effect.result), queue)
+        if not taken.ended:
+            self._settle(lambda session: lifecycle.guard(session, task.id, task.epoch))  # says why
             raise LeaseLost(f"task {task.id} could not be ended under epoch {task.epoch}")
-        stay.taken = taken
+        return taken
 
     def _hand_back(self, work: Work) -> None:
         self._settle(lambda s: lifecycle.hand_back(s, work.task_id, work.epoch))

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from sqlalchemy.orm import Session
+
 from shared import database
 from shared.database import Sessions
 from shared.errors import Conflict
@@ -36,23 +38,27 @@ class Turns:
     def take(self, queue: str) -> Claimed | None:
         """Take the task whose turn it is in a queue; None when there is none."""
         turn = self._turn(queue)
-        if not self._in_one_statement:
+        if not self.in_one_statement:
             return self._claim(turn)
         with database.driver(self.sessions) as driver:
-            taken = lifecycle.take(driver, None, turn, self.claimant)
+            taken = lifecycle.take(driver.execute, None, turn, self.claimant)
         return self._claim(turn) if taken.more else taken.task
 
-    def end_and_take(self, ended: Ended, queue: str) -> Taken:
-        """End a task on which nothing hangs, and take the next one of the queue with it."""
+    def end_and_take(self, ended: Ended, queue: str, session: Session | None = None) -> Taken:
+        """End a task on which nothing hangs, and take the next one of the queue with it.
+
+        In the transaction of `session`, if one is given; else it is committed by itself. PostgreSQL only.
+        """
         turn = self._turn(queue)
-        if self._in_one_statement:
-            with database.driver(self.sessions) as driver:
-                return lifecycle.take(driver, ended, turn, self.claimant)
-        with database.transaction(self.sessions) as session:
-            return lifecycle.end_and_claim_next(session, ended, turn, self.claimant)
+        if session is not None:
+            session.flush()
+            return lifecycle.take(session.connection().exec_driver_sql, ended, turn, self.claimant)
+        with database.driver(self.sessions) as driver:
+            return lifecycle.take(driver.execute, ended, turn, self.claimant)
 
     @property
-    def _in_one_statement(self) -> bool:
+    def in_one_statement(self) -> bool:
+        """Whether one statement can end a task and take another."""
         return bool(self.sessions.kw["bind"].dialect.name == "postgresql")
 
     def _turn(self, queue: str) -> Turn:

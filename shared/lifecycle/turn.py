@@ -8,6 +8,7 @@ import datetime as dt
 import functools
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -99,25 +100,19 @@ def claim_next(session: Session, turn: Turn, claimant: Claimant) -> Claimed | No
     return claimed
 
 
-def end_and_claim_next(session: Session, ended: Ended, turn: Turn, claimant: Claimant) -> Taken:
-    """End a task and take the one whose turn it is. When it cannot be ended nothing is taken. Raises as `claim_next` does."""
-    values = {"ended_id": ended.task_id, "ended_epoch": ended.epoch, "ended_result": ended.result}
-    if session.connection().execute(_end(_RESULT), values).rowcount == 0:
-        return Taken(ended=False, task=None, more=False)
-    return Taken(True, claim_next(session, turn, claimant), more=False)
-
-
-def take(driver: Any, ended: Ended | None, turn: Turn, claimant: Claimant) -> Taken:
+def take(
+    execute: Callable[[str, dict[str, Any]], Any], ended: Ended | None, turn: Turn, claimant: Claimant
+) -> Taken:
     """In one statement end a task, if one is given, and take the one whose turn it is if nothing hangs on it.
 
-    When the former cannot be ended nothing is taken. `driver` is what `database.driver` gives.
+    When the former cannot be ended nothing is taken. For PostgreSQL; `execute` is the driver's, by itself (`database.driver`) or
+    in a transaction that writes in the name of the task that ends.
     """
     values = _values(turn, claimant)
     if ended is not None:
         result = None if ended.result is None else json.dumps(ended.result)
         values |= {"ended_id": ended.task_id, "ended_epoch": ended.epoch, "ended_result": result}
-    row = driver.execute(_take(turn, ending=ended is not None), values).fetchone()
-    ended_id, candidate, *claimed = row
+    ended_id, candidate, *claimed = execute(_take(turn, ending=ended is not None), values).fetchone()
     task = None if claimed[0] is None else Claimed(*claimed)
     return Taken(ended_id is not None, task, more=task is None and candidate is not None)
 
@@ -185,13 +180,7 @@ def _claim(turn: Turn) -> sa.Executable:
     return _claiming().where(_TABLE.c.id == _candidate(turn).scalar_subquery()).returning(*_COLUMNS)
 
 
-_RESULT = sa.bindparam(
-    "ended_result", type_=sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-)
-_RESULT_TEXT = sa.cast(sa.bindparam("ended_result", type_=sa.Text()), JSONB())
-
-
-def _end(result: sa.ColumnElement[Any]) -> sa.Update:
+def _end() -> sa.Update:
     row = _TABLE.c
     return (
         sa.update(_TABLE)
@@ -204,7 +193,7 @@ def _end(result: sa.ColumnElement[Any]) -> sa.Update:
         .values(
             state=_text(TaskState.SUCCESS),
             error=sa.null(),
-            result=result,
+            result=sa.cast(sa.bindparam("ended_result", type_=sa.Text()), JSONB()),
             ended_at=database.Clock(),
             lease_until=sa.null(),
             epoch=row.epoch + _ONE,
@@ -215,13 +204,15 @@ def _end(result: sa.ColumnElement[Any]) -> sa.Update:
 @functools.cache
 def _take(turn: Turn, *, ending: bool) -> str:
     """The statement of `take`: one row of the ended task's id, the candidate's, and what is claimed; NULL where there is none."""
-    candidate = _candidate(turn).add_columns(_UNFOLLOWED.label("unfollowed")).cte("candidate")
+    looking = _candidate(turn).add_columns(_UNFOLLOWED.label("unfollowed"))
+    ended = _end().returning(_TABLE.c.id).cte("ended")
+    if ending:
+        looking = looking.where(sa.exists(sa.select(ended.c.id)))
+    candidate = looking.cte("candidate")
     claim = _claiming().where(_TABLE.c.id == candidate.c.id, candidate.c.unfollowed)
     found: sa.FromClause = sa.select(_ONE.label("one")).cte("found").outerjoin(candidate, sa.true())
     ended_id: sa.ColumnElement[Any] = sa.null()
     if ending:
-        ended = _end(_RESULT_TEXT).returning(_TABLE.c.id).cte("ended")
-        claim = claim.where(sa.exists(sa.select(ended.c.id)))
         found = found.outerjoin(ended, sa.true())
         ended_id = ended.c.id
     claimed = claim.returning(*_COLUMNS).cte("claimed")

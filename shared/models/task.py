@@ -42,7 +42,7 @@ UNDONE = (TaskState.FAILURE, TaskState.REVOKED)
 BY_AGE = "attempt >= 0"
 """Always true. Only who states it finds waiting tasks by their age: PostgreSQL, which counts rows once a minute, may believe
 for a while that hardly any task waits, and would then sort thousands to find the most urgent one."""
-OPEN_SQL = sa.text("dedupe_key IS NOT NULL AND ended_at IS NULL")
+OPEN_SQL = sa.text("ended_at IS NULL")
 """Of these only one bears a dedupe key."""
 
 

@@ -39,8 +39,7 @@ def install(engine: sa.Engine, plan: Plan) -> None:
 
     @sa.event.listens_for(engine, "before_cursor_execute")
     def mark(connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if (step := _step(statement, parameters)) is not None:
-            connection.info.setdefault("steps", set()).add(step)
+        connection.info.setdefault("steps", set()).update(_steps(statement, parameters))
 
     commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
 
@@ -90,20 +89,17 @@ def _forget(connection: Any) -> set[str]:
     return info.pop("steps", set()) if isinstance(info, dict) else set()
 
 
-def _step(statement: str, parameters: Any) -> str | None:
-    words = statement.split(None, 2)[:2]
+def _steps(statement: str, parameters: Any) -> list[str]:
     if statement.startswith("INSERT INTO task "):
-        return "ask"
+        return ["ask"]
     if statement.startswith("UPDATE delivery_attempt SET handing_over_at="):
-        return "dot"
+        return ["dot"]
     if statement.startswith("UPDATE delivery_attempt SET seconds="):
-        return "record"
-    if words != ["UPDATE", "task"]:
-        return None
-    if _CLAIMS in statement:
-        return "claim"
+        return ["record"]
+    if not statement.startswith(("UPDATE task ", "WITH found")):
+        return []
     values = {str(each) for each in (parameters.values() if isinstance(parameters, dict) else parameters)}
-    return "end" if "SUCCESS" in values or _ENDS in statement else None
+    return ["end"] if "SUCCESS" in values else _taking(statement)
 
 
 def _taking(statement: str) -> list[str]:

@@ -228,6 +228,12 @@ def test_errors_of_the_driver_are_those_of_sqlalchemy(sessions):
         assert driver.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_server_that_is_not_there_is_an_error_of_sqlalchemy(tmp_path):
+    away = database.make_sessions(database.make_engine(f"postgresql+psycopg:///none?host={tmp_path}"))
+    with pytest.raises(OperationalError), database.driver(away):
+        pass
+
+
 @POSTGRESQL
 def test_a_connection_that_dies_with_the_driver_is_not_used_again(sessions):
     with pytest.raises(OperationalError) as caught, database.driver(sessions) as driver:

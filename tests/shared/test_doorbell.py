@@ -175,6 +175,15 @@ def test_tokens_do_not_pile_up(redis_url, consume, client):
     assert tokens(client) == 1
 
 
+def test_tokens_of_a_queue_that_is_always_full_do_not_pile_up(redis_url, consume, client):
+    ring, consumer = doorbell.open_doorbell(redis_url), consume(timeout=1)
+    ring(some(doorbell.ENOUGH))
+    for _ in range(3 * doorbell.ENOUGH):
+        consumer.ack(next(consumer))
+        ring(some(2))
+    assert tokens(client) <= doorbell.ENOUGH
+
+
 def leave(consumer):
     consumer.broker.emit_before("worker_shutdown", None)
 

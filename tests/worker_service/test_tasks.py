@@ -339,6 +339,34 @@ def test_what_has_nothing_to_write_ends_with_its_result(frame, sessions):
     assert {(row.attempt, row.epoch, row.lease_until) for row in rows} == {(1, 2, None)}
 
 
+def test_effects_are_committed_with_the_end_and_none_is_lost_or_doubled_on_the_way(frame, sessions):
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(
+        CLEANUP_OLD_NOTIFICATIONS, lambda work, days_old: mark, 60.0
+    )
+    asked = [ask_for(sessions) for _ in range(3)]
+    frame.answer("default")
+    rows = [read(sessions, task.id) for task in asked]
+    assert [(row.state, row.result, row.attempt) for row in rows] == [
+        (TaskState.SUCCESS, {"marked": True}, 1)
+    ] * 3
+    assert marks(sessions) == 3
+
+
+def test_an_effect_that_fails_takes_no_other_task_with_it(frame, sessions):
+    def handler(work, days_old):
+        return fail if work.task_id == first.id else nothing
+
+    def fail(session):
+        mark(session)
+        raise Permanent("no")
+
+    frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, handler, 60.0)
+    first, second = ask_for(sessions), ask_for(sessions)
+    frame.answer("default")
+    assert (read(sessions, first.id).state, marks(sessions)) == (TaskState.FAILURE, 0)
+    assert (read(sessions, second.id).state, read(sessions, second.id).attempt) == (TaskState.SUCCESS, 1)
+
+
 def test_what_is_cancelled_at_the_last_moment_is_revoked_though_it_has_nothing_to_write(frame, sessions):
     def handler(work, days_old):
         if work.task_id == first.id:

@@ -14,19 +14,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    for name in (
-        "uq_task_lock_key",
-        "uq_task_dedupe_key",
-        "ix_task_sweep",
-        "ix_task_ended_at",
-        "ix_task_due",
-    ):
+    for name in ("uq_task_lock_key", "ix_task_sweep", "ix_task_ended_at", "ix_task_due"):
         op.drop_index(name, "task")
     _create("ix_task_due", ["queue", "run_after"], "state IN ('PENDING', 'RETRY') AND attempt >= 0")
     _create("ix_task_ended_at", ["ended_at"], "ended_at IS NOT NULL")
     _create("ix_task_held", ["queue"], "lease_until IS NOT NULL")
     _create("ix_task_undone", ["queue", "ended_at"], "state IN ('FAILURE', 'REVOKED')")
-    _create("uq_task_dedupe_key", ["dedupe_key"], "dedupe_key IS NOT NULL AND ended_at IS NULL", unique=True)
     _create(
         "uq_task_lock_key",
         ["lock_key"],
@@ -39,7 +32,6 @@ def downgrade() -> None:
     """Undo."""
     for name in (
         "uq_task_lock_key",
-        "uq_task_dedupe_key",
         "ix_task_undone",
         "ix_task_held",
         "ix_task_ended_at",
@@ -49,7 +41,6 @@ def downgrade() -> None:
     _create("ix_task_due", ["queue", "run_after"], "state IN ('PENDING', 'RETRY')")
     op.create_index("ix_task_ended_at", "task", ["ended_at"], unique=False)
     op.create_index("ix_task_sweep", "task", ["state", "run_after"], unique=False)
-    _create("uq_task_dedupe_key", ["dedupe_key"], "ended_at IS NULL", unique=True)
     _create("uq_task_lock_key", ["lock_key"], "state IN ('STARTED', 'PROGRESS')", unique=True)
 
 

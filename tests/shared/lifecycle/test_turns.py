@@ -24,7 +24,7 @@ def take(sessions, queue="default", names=NAMES, longest_due=False):
     this = Turn(queue, names, longest_due)
     if sessions.kw["bind"].dialect.name == "postgresql":
         with database.driver(sessions) as driver:
-            taken = turn.take(driver, None, this, CLAIMANT)
+            taken = turn.take(driver.execute, None, this, CLAIMANT)
         if not taken.more:
             return taken.task
     with database.transaction(sessions) as session:
@@ -128,15 +128,16 @@ def test_of_many_who_look_for_one_lock_at_once_one_gets_it(sessions):
             session.execute(sa.delete(Task))
 
 
+POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+
+
 def end_and_take(sessions, task, result=None):
     ended, this = Ended(task.id, task.epoch, result), Turn("default", NAMES)
-    if sessions.kw["bind"].dialect.name == "postgresql":
-        with database.driver(sessions) as driver:
-            return turn.take(driver, ended, this, CLAIMANT)
-    with database.transaction(sessions) as session:
-        return turn.end_and_claim_next(session, ended, this, CLAIMANT)
+    with database.driver(sessions) as driver:
+        return turn.take(driver.execute, ended, this, CLAIMANT)
 
 
+@POSTGRESQL
 def test_the_end_of_one_task_takes_the_next(sessions):
     first, second = ask_for(sessions), ask_for(sessions)
     taken = end_and_take(sessions, take(sessions), {"removed": 3})
@@ -159,6 +160,7 @@ def test_the_end_of_one_task_takes_the_next(sessions):
     ],
     ids=["lease lost", "ended", "cancelled"],
 )
+@POSTGRESQL
 def test_what_cannot_be_ended_takes_nothing(sessions, change_of_hands):
     ask_for(sessions)
     waiting = ask_for(sessions)
@@ -172,12 +174,12 @@ def test_what_cannot_be_ended_takes_nothing(sessions, change_of_hands):
     assert read(sessions, waiting.id).state == TaskState.PENDING
 
 
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@POSTGRESQL
 def test_what_something_hangs_on_is_left_to_the_transaction_that_changes_both(sessions):
     locked = ask_for(sessions, lock_key="mirror", priority=1)
     ask_for(sessions, priority=2)
     with database.driver(sessions) as driver:
-        taken = turn.take(driver, None, Turn("default", NAMES), CLAIMANT)
+        taken = turn.take(driver.execute, None, Turn("default", NAMES), CLAIMANT)
     assert (taken.task, taken.more) == (None, True)
     assert take(sessions).id == locked.id
 

@@ -1,6 +1,7 @@
 """What looks for tasks finds them by an index, however many have ended."""
 
 import re
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -69,6 +70,19 @@ def test_who_lets_go_of_a_lock_finds_who_waits_for_it_by_an_index(engine, sessio
     assert session.info["rings"][0].task_id == waiting.id
     assert not [plan for plan in seen if scanned(plan)]
     assert claim(sessions, waiting.id)
+
+
+def test_what_the_release_before_asks_with_is_understood(sessions):
+    """While a new release is rolled out the former one asks on the new schema."""
+    names = (
+        "id, name, queue, arguments, priority, state, attempt, losses, history, epoch, run_after, created_at"
+    )
+    values = ":id, 'n', 'default', '{}', 50, 'PENDING', 0, 0, '[]', 0, :now, :now"
+    conflict = "ON CONFLICT (dedupe_key) WHERE ended_at IS NULL DO NOTHING"
+    statement = sa.text(f"INSERT INTO task ({names}) VALUES ({values}) {conflict}")
+    with database.transaction(sessions) as session:
+        asked = {"id": uuid.uuid4().hex, "now": "2026-01-01 00:00:00.000000"}
+        assert session.execute(statement, asked).rowcount == 1
 
 
 @pytest.mark.parametrize("state", TaskState)
