@@ -2,7 +2,8 @@
 
 The same of each: some processes ask one by one, two processes work (ours and Dramatiq's with four threads each, Celery's
 prefork has none), and the time runs from the first ask to the last end. Ours is a row and a ring, a claim under a lease, and an
-end, each committed; Celery's is a message that is acknowledged after the work, and a kept result; a bare actor keeps nothing.
+end, each committed (on PostgreSQL the end of one with the claim of the next); Celery's is a message that is acknowledged after
+the work, and a kept result; a bare actor keeps nothing.
 """
 
 import datetime as dt
