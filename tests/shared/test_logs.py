@@ -25,7 +25,9 @@ def configured(monkeypatch):
         logs.configure(log_format)
         return stream
 
-    yield configured
+    with structlog.contextvars.bound_contextvars():
+        structlog.contextvars.clear_contextvars()  # what a request of another test left in this thread
+        yield configured
     structlog.configure(**config)
     root.handlers, root.level = handlers, level
 

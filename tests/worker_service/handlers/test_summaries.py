@@ -18,6 +18,7 @@ from shared.models.task import WAITING, Task
 from shared.tasks import SEND_FINDINGS_NEWS, SEND_SCAN_COMPLETION
 from tests.builders import LEASE, add_run, add_scan, add_user, components
 from tests.cves import any_of, cve, fill, vulnerable
+from worker_service import tasks as worker_tasks
 from worker_service.actors import DOORS
 from worker_service.handlers import scans
 from worker_service.sweeper import Sweeper
@@ -319,9 +320,12 @@ def test_whoever_asks_while_it_is_being_told_is_told_by_another(sessions, user_i
         assert len(session.scalars(sa.select(Task)).all()) == 2
 
 
-def test_a_bootstrap_over_many_assets_is_one_message_to_each(sessions, scan, frame, tell, user_id):
+def test_a_bootstrap_over_many_assets_is_one_message_to_each(
+    sessions, scan, frame, tell, user_id, monkeypatch
+):
     """What is imported concerns all of them."""
     many = 200
+    monkeypatch.setattr(worker_tasks, "STAY_SECONDS", 0.0)  # one scan for each doorbell
     ids = [scan(f"asset {number}") for number in range(many)]
     with database.transaction(sessions) as session:
         for scan_id in ids:
