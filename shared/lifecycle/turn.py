@@ -65,7 +65,7 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True)
 class Ended:
-    """A held task on which nothing hangs, and that has nothing to write but this result."""
+    """A held task on which nothing hangs, which is to end well with this result."""
 
     task_id: uuid.UUID
     epoch: int
@@ -76,7 +76,7 @@ class Taken(NamedTuple):
     """What `take` did."""
 
     ended: bool
-    """Whether the other task was still held and not cancelled, and so was ended."""
+    """Whether a task was to be ended, was still held and not cancelled, and so was ended."""
     task: Claimed | None
     more: bool
     """Whether it is the turn of one that is for `claim_next`."""
