@@ -102,11 +102,7 @@ def ask_if_never_read(session: Session, sources: Collection[Source]) -> int:
     if not sources:
         return 0
     tried = set(session.scalars(sa.select(EnrichmentSource.name)))
-    waiting = sa.select(Task.name).where(
-        Task.name.in_(CONTRACTS.values()),
-        Task.dedupe_key.is_not(None),  # each bears one, which is what has an index
-        Task.ended_at.is_(None),
-    )
+    waiting = sa.select(Task.name).where(Task.name.in_(CONTRACTS.values()), Task.ended_at.is_(None))
     asked = set(session.scalars(waiting))
     missing = [each for each in sources if each not in tried and CONTRACTS[each] not in asked]
     for source in missing:

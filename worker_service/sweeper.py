@@ -202,7 +202,5 @@ def count_if_grown(session: Session) -> int:
     """
     if session.get_bind().dialect.name != "postgresql" or not session.scalar(_GREW):
         return 0
-    session.execute(
-        sa.text("ANALYZE (SKIP_LOCKED) task")
-    )  # held by who counts already, another scheduler say
+    session.execute(sa.text("ANALYZE (SKIP_LOCKED) task"))  # another scheduler may be counting already
     return int(not session.scalar(_GREW))  # not, either, when the table is not ours

@@ -128,6 +128,7 @@ def _text(value: str) -> sa.ColumnElement[str]:
 
 
 def _states(state: sa.ColumnElement[TaskState], states: tuple[TaskState, ...]) -> sa.ColumnElement[bool]:
+    """As `in_states`, which renders its states at each execution."""
     return state.in_([_text(each) for each in states])
 
 
