@@ -18,7 +18,7 @@ SHUTDOWN_SECONDS = 20
 
 
 def main() -> None:
-    """Become `dramatiq worker_service.app`; queues may be named, all of them is the default."""
+    """Become a worker on `worker_service.app`; queues may be named, all of them is the default."""
     queues = sys.argv[1:]
     if unknown := set(queues) - set(QUEUES):
         sys.exit(f"no such queue: {', '.join(sorted(unknown))} (there are {', '.join(QUEUES)})")
@@ -29,7 +29,7 @@ def main() -> None:
 
 def become(module: str, settings: Settings, queues: Sequence[str] = ()) -> None:
     """Replace this process by Dramatiq on the broker of `module`."""
-    command = [sys.executable, "-m", "dramatiq", module]
+    command = [sys.executable, "-m", "worker_service.master", module]
     command += ["--processes", str(settings.worker_processes), "--threads", str(settings.worker_threads)]
     command += ["--worker-shutdown-timeout", str(SHUTDOWN_SECONDS * 1000), "--skip-logging"]
     if queues:

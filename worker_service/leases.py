@@ -40,7 +40,8 @@ class Lease:
 class Leases:
     """Watches over what this process holds. Outlives a database that is away for a moment.
 
-    A task that does not stop when its time is up, or when it was cancelled, loses its lease: it may hang.
+    A task that does not stop when it was cancelled loses its lease: it may hang. One that does not stop within the length of a
+    lease when its time is up is taken away, as from a process that crashed.
     """
 
     sessions: Sessions
@@ -87,8 +88,18 @@ class Leases:
     def _stop_overdue(self, held: Sequence[Lease]) -> None:
         now = time.monotonic()
         for lease in held:
-            if now - lease.begun >= lease.limit:
-                self._let_go(lease, Transient(f"took longer than {lease.limit:.0f} s"))
+            over = now - lease.begun - lease.limit
+            if over >= 0:
+                lease.interrupt(Transient(f"took longer than {lease.limit:.0f} s"))
+            if over >= self.lease_seconds and self._crash(lease):
+                self._let_go(lease, LeaseLost(f"task {lease.task_id} did not stop when its time was up"))
+
+    def _crash(self, lease: Lease) -> bool:
+        how = "did not stop when its time was up"
+        with database.transaction(
+            self.sessions
+        ) as session:  # who commits now holds the row: no lease may wait for that
+            return lifecycle.crash(session, lease.task_id, lease.epoch, how, wait=False)
 
     def _renew(self, held: Sequence[Lease]) -> None:
         now = time.monotonic()

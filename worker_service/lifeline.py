@@ -8,6 +8,7 @@ cancels and mind the time among them. Such a process ends, telling where it hang
 """
 
 import faulthandler
+import multiprocessing
 import os
 import signal
 import threading
@@ -18,9 +19,15 @@ import structlog
 log = structlog.get_logger(__name__)
 
 
+def parent() -> int:
+    """The id of the process that started this one, which may be gone already."""
+    by_fork = multiprocessing.parent_process()
+    return os.getppid() if by_fork is None else by_fork.pid or 0
+
+
 def watch() -> None:
-    """From now on, stop this process (SIGTERM) when the one that is its parent now is gone."""
-    threading.Thread(target=_stop_with, args=(os.getppid(),), name="lifeline", daemon=True).start()
+    """From now on, stop this process (SIGTERM) when its parent is gone."""
+    threading.Thread(target=_stop_with, args=(parent(),), name="lifeline", daemon=True).start()
 
 
 FROZEN_SECONDS = 30

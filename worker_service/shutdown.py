@@ -6,6 +6,7 @@ import dramatiq
 from dramatiq.middleware import Middleware
 
 from worker_service import lifeline
+from worker_service.presence import Presence
 from worker_service.tasks import Frame
 
 
@@ -18,11 +19,13 @@ class HandBack(Middleware):
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
+        self.presence = Presence()
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002  # Dramatiq's hook
-        """Keep an eye on the master, and on itself."""
+        """Keep an eye on the master, and on itself, and let itself be looked after."""
         lifeline.watch()
         lifeline.stay_awake()
+        self.presence.begin()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
         """The process was told to stop."""
@@ -31,3 +34,4 @@ class HandBack(Middleware):
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
         """Its time is up."""
         self.frame.abandon()
+        self.presence.end()

@@ -7,7 +7,6 @@ transaction together with the task's end, and only if the lease is still held un
 
 import datetime as dt
 import os
-import socket
 import threading
 import time
 import uuid
@@ -28,7 +27,7 @@ from shared.models.base import Document
 from shared.models.task import Task
 from shared.settings import Settings
 from shared.tasks import Ring
-from worker_service import isolation, metrics
+from worker_service import isolation, metrics, presence
 from worker_service.leases import Lease, Leases
 from worker_service.turns import Turns
 
@@ -52,7 +51,6 @@ SLICE = 0.25
 
 STAY_SECONDS = 0.5
 """So long a thread that answered a doorbell goes on with the same queue: others have their turn then."""
-WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass(eq=False)
@@ -147,7 +145,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_leases", Leases(self.sessions, self.settings.lease_seconds))
-        claimant = Claimant(WORKER, self._lease)
+        claimant = Claimant(presence.name(os.getpid()), self._lease)
         object.__setattr__(self, "_turns", Turns(self.sessions, claimant, self.doors))
 
     def answer(self, queue: str) -> None:
@@ -186,7 +184,7 @@ class Frame:
         again when it is due.
         """
         with database.transaction(self.sessions) as session:
-            task = lifecycle.claim(session, uuid.UUID(task_id), WORKER, self._lease)
+            task = lifecycle.claim(session, uuid.UUID(task_id), presence.name(os.getpid()), self._lease)
         if task is None:
             log.info("task_not_claimed", task_id=task_id)
             return
@@ -228,7 +226,7 @@ class Frame:
 
     def _work_on(self, task: Claimed, stay: Stay) -> None:
         door = self.doors[task.name]
-        if task.losses >= lifecycle.SUSPECT_LOSSES:
+        if task.crashes >= lifecycle.SUSPECT_CRASHES:
             self._see_through_alone(task)
         else:
             self._see_through(task, door.handler, door.time_limit, stay)
@@ -252,7 +250,7 @@ class Frame:
     def _see_through_alone(self, task: Claimed) -> None:
         """See a suspect through in a process of its own: what that dies of is its own doing, and harms nothing else."""
         with self._in_work(task) as work:
-            log.info("suspect_isolated", attempt=task.attempt, losses=task.losses)
+            log.info("suspect_isolated", attempt=task.attempt, crashes=task.crashes)
             try:
                 died = isolation.see_through(work, self._held(work), self.settings.lease_seconds / 2)
             except Stopping:

@@ -69,12 +69,15 @@ class PastAttemptSchema(Output):
     worker = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Who worked on it.", "example": "worker-1:24"},
+        metadata={"description": "Who worked on it.", "example": "worker-1:5f0c9a:24"},
     )
     attempt = fields.Integer(required=True, metadata={"description": "Which attempt.", "example": 1})
     what = fields.String(
         required=True,
-        metadata={"description": "What came of it.", "example": "worker worker-1:24 stopped answering"},
+        metadata={
+            "description": "What came of it.",
+            "example": "worker worker-1:5f0c9a:24 stopped answering",
+        },
     )
 
 
@@ -102,7 +105,15 @@ class TaskSchema(Output):
     losses = fields.Integer(
         required=True,
         metadata={
-            "description": "How often it lost who worked on it. After the second time it is worked on in a process of its own.",
+            "description": "How often it lost who worked on it: the tenth time is the end.",
+            "example": 0,
+        },
+    )
+    crashes = fields.Integer(
+        required=True,
+        metadata={
+            "description": "How many of the losses were the crash of a process whose worker lived. After the second it is worked "
+            "on in a process of its own, whose crash is the end.",
             "example": 0,
         },
     )

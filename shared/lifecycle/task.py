@@ -2,7 +2,7 @@
 
     PENDING ── claim ──> STARTED ── report ──> PROGRESS ── succeed ──> SUCCESS
        ^                    │                      │
-       │<── expire, crash, hand back ──────────────┤── fail ─────────> FAILURE ── requeue ──> PENDING
+       │<── expire, crash, reap, hand back ────────┤── fail ─────────> FAILURE ── requeue ──> PENDING
        │                                           └── retry ──> RETRY ── claim ──> STARTED
     any state that has not ended ── revoke ──> REVOKED
 
@@ -30,10 +30,12 @@ _TABLE = Task.metadata.tables[Task.__tablename__]
 
 MAX_ATTEMPTS = 4
 """The first attempt and three retries."""
-SUSPECT_LOSSES = 2
-"""After so many losses a task is a suspect: its third start is in a process of its own, whose death is the proof."""
+SUSPECT_CRASHES = 2
+"""After so many crashes a task is a suspect: it is worked on in a process of its own, and the crash of that is the end."""
 MAX_LOSSES = 10
-"""How often a task may lose who works on it without a proof: workers that vanish as a whole say little about what they did."""
+"""How often a task may lose who works on it: workers that vanish as a whole say little about what they did."""
+FREE_LOSSES = 3
+"""So many workers that vanished are made good for without a wait but for the lease."""
 MAX_LOSS_BACKOFF_SECONDS = 20.0
 HISTORY = 20
 """Entries of a task's history that are kept."""
@@ -46,19 +48,23 @@ KEPT = dt.timedelta(hours=24)
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait after failed attempt number `attempt` (from 1): exponential, with full jitter on its upper half."""
-    ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 4.0 ** (attempt - 1))
-    return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
+    """Seconds to wait after failed attempt number `attempt` (from 1)."""
+    return _growing(FIRST_BACKOFF_SECONDS, attempt, MAX_BACKOFF_SECONDS)
+
+
+def crash_backoff(crashes: int) -> float:
+    """Seconds until a task starts again after so many crashes (from 1), of which is told at once."""
+    return _growing(2.0, crashes, MAX_LOSS_BACKOFF_SECONDS)
 
 
 def loss_backoff(losses: int) -> float:
-    """Seconds until a task starts again after so many losses: at once until it is a suspect, then longer and longer.
+    """Seconds until a task starts again whose lease ran out, which was a wait already, after so many losses in all."""
+    return 0.0 if losses <= FREE_LOSSES else _growing(4.0, losses - FREE_LOSSES, MAX_LOSS_BACKOFF_SECONDS)
 
-    A lease has run out before each of them, which is a wait already.
-    """
-    if losses <= SUSPECT_LOSSES:
-        return 0.0
-    ceiling = min(MAX_LOSS_BACKOFF_SECONDS, 4.0 ** (losses - SUSPECT_LOSSES))
+
+def _growing(first: float, number: int, most: float) -> float:
+    """The wait of this number, from 1: exponential, with full jitter on its upper half."""
+    ceiling = min(most, first * 4.0 ** (number - 1))
     return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  # spreading load, no secret
 
 
@@ -207,18 +213,37 @@ def hand_back(session: Session, task_id: uuid.UUID, epoch: int, delay: float = 0
 def expire(session: Session, task: Task) -> None:
     """Take a task from a worker whose lease is over (the caller holds the row): back to PENDING, or given up.
 
-    Nobody knows what ended or stopped the worker. A task to which that happens again is a suspect (see `crash`).
+    Nobody knows what ended or stopped the worker: that tells nothing of the task.
     """
-    _lose(session, task, f"worker {task.worker} stopped answering", proof=False)
+    _lose(session, task, f"worker {task.worker} stopped answering")
 
 
-def crash(session: Session, task_id: uuid.UUID, epoch: int, how: str) -> bool:
-    """Give up a suspect whose own process died while its worker lived: poison. False when it is no longer held."""
-    task = _held_for_update(session, task_id, epoch)
+def crash(session: Session, task_id: uuid.UUID, epoch: int, how: str, *, wait: bool = True) -> bool:
+    """Take a task from who works on it because that did not stop in time or, where it works on nothing else, died.
+
+    False when it is no longer held, or somebody holds the row and one is not to `wait`.
+    """
+    task = _held_for_update(session, task_id, epoch, wait=wait)
     if task is None:
         return False
-    _lose(session, task, f"its own process at {task.worker} {how}", proof=True)
+    _crash(session, task, f"its process at {task.worker} {how}")
     return True
+
+
+def reap(session: Session, worker: str) -> Sequence[Task]:
+    """Take all that a process held, by its name, that died while its worker lives; those tasks.
+
+    Each of them may have been what it died of: a crash. But not the suspects, on which processes of their own work.
+    """
+    held = sa.select(Task).where(Task.worker == worker, Task.lease_until.is_not(None)).order_by(Task.id)
+    tasks = session.scalars(held.with_for_update()).all()
+    for task in tasks:
+        what = f"process {worker} died"
+        if task.crashes < SUSPECT_CRASHES:
+            _crash(session, task, what)
+        else:
+            _lose(session, task, what)
+    return tasks
 
 
 def request_cancel(session: Session, task_id: uuid.UUID) -> Task:
@@ -259,6 +284,7 @@ def requeue(session: Session, task_id: uuid.UUID) -> Task:
                 state=TaskState.PENDING,
                 attempt=0,
                 losses=0,
+                crashes=0,
                 epoch=Task.epoch + 1,
                 run_after=now,
                 ended_at=None,
@@ -277,11 +303,11 @@ def _held(task_id: uuid.UUID, epoch: int) -> tuple[sa.ColumnElement[bool], ...]:
     return (Task.id == task_id, Task.epoch == epoch, Task.state.in_(ACTIVE))
 
 
-def _held_for_update(session: Session, task_id: uuid.UUID, epoch: int) -> Task | None:
+def _held_for_update(session: Session, task_id: uuid.UUID, epoch: int, *, wait: bool = True) -> Task | None:
     return session.scalar(
         sa.select(Task)
         .where(*_held(task_id, epoch))
-        .with_for_update()
+        .with_for_update(skip_locked=not wait)
         .execution_options(populate_existing=True)
     )
 
@@ -311,16 +337,26 @@ def _note(task: Task, now: dt.datetime, what: str) -> None:
     task.history = [*task.history, entry][-HISTORY:]
 
 
-def _lose(session: Session, task: Task, what: str, *, proof: bool) -> None:
+def _crash(session: Session, task: Task, what: str) -> None:
+    task.crashes += 1
+    _take_away(session, task, what, crash_backoff(task.crashes))
+
+
+def _lose(session: Session, task: Task, what: str) -> None:
+    _take_away(session, task, what, loss_backoff(task.losses + 1))
+
+
+def _take_away(session: Session, task: Task, what: str, seconds: float) -> None:
+    """Take a task from who works on it: back to PENDING for so long, or given up."""
     task.losses += 1
     _note(task, database.now(session), what)
     if _revoked_as_asked(session, task):
         return
-    if proof or task.losses >= MAX_LOSSES:
+    if task.crashes > SUSPECT_CRASHES or task.losses >= MAX_LOSSES:
         _end(session, task, TaskState.FAILURE, error=_epitaph(task))
     else:
         task.error = what
-        _return_to_queue(session, task, loss_backoff(task.losses))
+        _return_to_queue(session, task, seconds)
 
 
 def _epitaph(task: Task) -> str:

@@ -54,7 +54,7 @@ class Claimed(NamedTuple):
     request_id: str | None
     lock_key: str | None
     attempt: int
-    losses: int
+    crashes: int
     epoch: int
 
     @classmethod

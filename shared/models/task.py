@@ -87,7 +87,9 @@ class Task(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     """How often a worker claimed it, hand-backs not counted."""
     losses: Mapped[int] = mapped_column(default=0)
-    """How often it lost who worked on it: a lease ran out, or a process of its own died."""
+    """How often it lost who worked on it: a lease ran out, or its process crashed."""
+    crashes: Mapped[int] = mapped_column(server_default="0")
+    """How many of the losses were the crash of a process whose worker lived: any of the tasks in it may be to blame."""
     history: Mapped[list[Document]] = mapped_column(default=list)
     """What came of the attempts that did not end it, oldest first: `at`, `worker`, `attempt`, `what`."""
     epoch: Mapped[int] = mapped_column(default=0)

@@ -103,11 +103,11 @@ MUTANTS = (
         "P5",
         "100",
     ),
-    Mutant("poison-lives-for-ever", LIFECYCLE, "if proof or ", "if ", "P13", "2"),
+    Mutant("poison-lives-for-ever", LIFECYCLE, "if task.crashes > SUSPECT_CRASHES or ", "if ", "P13", "2"),
     Mutant(
         "suspects-among-others",
         "worker_service/tasks.py",
-        "if task.losses >= lifecycle.SUSPECT_LOSSES:",
+        "if task.crashes >= lifecycle.SUSPECT_CRASHES:",
         "if False:",
         "P13",
         "2",

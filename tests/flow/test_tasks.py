@@ -19,6 +19,7 @@ from shared.models.task import ENDED, Task, TaskState
 from shared.tasks import ask
 from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
 from tests.flow.doors import NAME, SCAN, STARTED, ask_for, effects, starts
+from tests.flow.processes import logged
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -118,10 +119,25 @@ def test_another_worker_completes_what_a_killed_one_began(sessions, worker, sche
     first.kill()
     worker()
     row = ended(sessions, task)
-    assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 2, 1)
+    assert (row.state, row.attempt, row.losses, row.crashes) == (TaskState.SUCCESS, 2, 1, 0)
     assert starts(sessions, task.id) == 2
     assert len(effects(sessions, task.id)) == 1
     assert effects(sessions, task.id) != [1]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_a_dead_process_held_starts_again_while_its_lease_lasts(sessions, worker, scheduler, processes):
+    scheduler()
+    first = worker(VEDETTE_LEASE_SECONDS="3600", VEDETTE_WORKER_PROCESSES=str(processes))
+    task = ask_for(sessions, seconds=1.0)
+    started(sessions, task)
+    os.kill(int(read(sessions, task.id).worker.rpartition(":")[2]), signal.SIGKILL)
+    wait_for(lambda: read(sessions, task.id).crashes == 1, PATIENCE, "the crash to be counted")
+    wait_for(lambda: first.group() == [], PATIENCE, "the worker to end, its reaper with it")
+    worker()
+    row = ended(sessions, task)
+    assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 2, 1)
+    assert row.history[0]["what"].endswith(" died")
 
 
 @on_postgresql
@@ -157,6 +173,7 @@ def test_a_worker_that_is_told_to_stop_hands_back_uncounted(sessions, worker):
     task = ask_for(sessions, seconds=30.0)
     started(sessions, task)
     assert first.terminate() == 0
+    assert not logged(first, "process_died")
     row = read(sessions, task.id)
     assert (row.state, row.attempt, row.losses) == (TaskState.PENDING, 0, 0)
     second = worker()
@@ -198,11 +215,11 @@ def test_what_kills_its_worker_every_time_is_given_up(sessions, worker, schedule
     assert row.error.count("was killed by SIGKILL") == 1
 
 
-def lost_before(sessions, mode: str, seconds: float = 0.0):
-    """A task that lost two workers already: a suspect."""
+def crashed_before(sessions, mode: str, seconds: float = 0.0):
+    """A task whose process crashed twice already: a suspect."""
     with database.transaction(sessions) as session:
         task = session.get_one(Task, ask(session, NAME, mode=mode, seconds=seconds))
-        task.losses = task.attempt = 2
+        task.losses = task.crashes = task.attempt = 2
     return task
 
 
@@ -212,7 +229,7 @@ def test_a_suspect_dies_alone_and_its_worker_and_others_live(sessions, worker, s
     current = worker()
     innocent = ask_for(sessions, seconds=8.0)
     started(sessions, innocent)
-    poison = lost_before(sessions, "kill")
+    poison = crashed_before(sessions, "kill")
     row = wait_for(lambda: (row := read(sessions, poison.id)).state in ENDED and row, 2 * PATIENCE)
     assert (row.state, row.losses, starts(sessions, poison.id)) == (TaskState.FAILURE, 3, 1)
     done = ended(sessions, innocent)
@@ -223,7 +240,7 @@ def test_a_suspect_dies_alone_and_its_worker_and_others_live(sessions, worker, s
 @on_sqlite
 def test_an_innocent_suspect_is_done_in_a_process_of_its_own(sessions, worker):
     current = worker()
-    task = lost_before(sessions, "sleep", 0.5)
+    task = crashed_before(sessions, "sleep", 0.5)
     row = ended(sessions, task)
     assert (row.state, row.attempt, row.losses) == (TaskState.SUCCESS, 3, 2)
     with database.reading(sessions) as session:
@@ -234,7 +251,7 @@ def test_an_innocent_suspect_is_done_in_a_process_of_its_own(sessions, worker):
 @on_sqlite
 def test_a_suspect_is_cancelled_like_any_other_task(sessions, worker):
     worker()
-    task = lost_before(sessions, "sleep", 60.0)
+    task = crashed_before(sessions, "sleep", 60.0)
     started(sessions, task)
     with database.transaction(sessions) as session:
         lifecycle.request_cancel(session, task.id)
@@ -245,7 +262,7 @@ def test_a_suspect_is_cancelled_like_any_other_task(sessions, worker):
 @on_postgresql
 def test_a_suspect_is_handed_back_by_a_worker_that_stops(sessions, worker):
     current = worker()
-    task = lost_before(sessions, "sleep", 60.0)
+    task = crashed_before(sessions, "sleep", 60.0)
     started(sessions, task)
     assert current.terminate() == 0
     row = read(sessions, task.id)
@@ -256,7 +273,7 @@ def test_a_suspect_is_handed_back_by_a_worker_that_stops(sessions, worker):
 @on_sqlite
 def test_the_process_of_a_suspect_does_not_outlive_its_worker(sessions, worker):
     current = worker()
-    task = lost_before(sessions, "sleep", 60.0)
+    task = crashed_before(sessions, "sleep", 60.0)
     started(sessions, task)
     for pid in [current.popen.pid, *current.children()]:
         os.kill(pid, signal.SIGKILL)

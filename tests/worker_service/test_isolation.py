@@ -109,7 +109,7 @@ def test_a_suspect_that_was_not_begun_is_handed_back_uncounted_and_waits(
 ):
     frame.doors[CLEANUP_OLD_NOTIFICATIONS] = Door(CLEANUP_OLD_NOTIFICATIONS, lambda _work, **_: Done(), 60.0)
     task = ask_for(sessions)
-    change(sessions, task.id, losses=2, attempt=2)
+    change(sessions, task.id, losses=2, crashes=2, attempt=2)
     monkeypatch.setattr(isolation, "PAUSE_SECONDS", 600.0)
     if how == "told to stop":
         told_to_stop(signal.SIGTERM)

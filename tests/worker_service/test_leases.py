@@ -10,7 +10,7 @@ import pytest
 from shared import database
 from shared.errors import Cancelled, LeaseLost, Transient
 from shared.lifecycle import task as lifecycle
-from shared.models.task import Task
+from shared.models.task import Task, TaskState
 from tests.builders import claimed, read, wait_for
 from worker_service.leases import Lease, Leases
 from worker_service.tasks import Work
@@ -80,6 +80,34 @@ def test_each_lease_hears_what_concerns_it(leases, sessions):
             lifecycle.expire(session, session.get_one(Task, lost.id, with_for_update=True))
         wait_for(lambda: len(interrupted) == 3)
     assert interrupted == {cancelled.id: Cancelled, lost.id: LeaseLost, overdue.id: Transient}
+
+
+def test_what_does_not_stop_when_its_time_is_up_is_taken_away_as_from_a_crash(leases, sessions):
+    task, heard = claimed(sessions), []
+    with leases.held(Lease(task.id, task.epoch, 0.3, heard.append)):
+        wait_for(lambda: read(sessions, task.id).crashes == 1)
+        assert isinstance(heard[0], Transient)
+        wait_for(lambda: isinstance(heard[-1], LeaseLost))
+    now = read(sessions, task.id)
+    assert (now.state, now.losses, now.lease_until) == (TaskState.PENDING, 1, None)
+    assert now.error.endswith("did not stop when its time was up")
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_what_commits_when_its_time_is_up_is_let_finish_and_holds_no_other_lease_up(leases, sessions):
+    busy, other = claimed(sessions), claimed(sessions)
+    with (
+        leases.held(lease_for(busy, {}, limit=0.1)),
+        leases.held(lease_for(other, {})),
+        database.transaction(sessions) as session,
+    ):
+        held = lifecycle.guard(session, busy.id, busy.epoch)
+        time.sleep(1.5)  # over its time by more than a lease
+        seen = {read(sessions, other.id).lease_until}
+        wait_for(lambda: read(sessions, other.id).lease_until not in seen)
+        lifecycle.succeed(session, held, None)
+    now = read(sessions, busy.id)
+    assert (now.state, now.crashes) == (TaskState.SUCCESS, 0)
 
 
 def test_a_task_that_is_gone_is_lost(leases, sessions):

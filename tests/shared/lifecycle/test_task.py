@@ -224,15 +224,61 @@ def again(sessions: Sessions, task_id: uuid.UUID) -> Task:
     return task
 
 
-def test_a_suspect_whose_own_process_dies_is_poison(sessions):
+def reap(sessions: Sessions, worker: str = "worker-1") -> list[uuid.UUID]:
+    return [task.id for task in do(sessions, lifecycle.reap, worker)]
+
+
+def test_a_task_that_crashes_a_third_time_is_poison(sessions):
     task = ask_for(sessions)
-    for losses in (1, 2):
+    for crashes in (1, 2):
         again(sessions, task.id)
-        expire(sessions, task.id)
-        assert (read(sessions, task.id).state, read(sessions, task.id).losses) == (TaskState.PENDING, losses)
+        assert reap(sessions) == [task.id]
+        now = read(sessions, task.id)
+        assert (now.state, now.losses, now.crashes) == (TaskState.PENDING, crashes, crashes)
     assert crash(sessions, again(sessions, task.id))
     now = read(sessions, task.id)
-    assert (now.state, now.losses, now.attempt) == (TaskState.FAILURE, 3, 3)
+    assert (now.state, now.losses, now.crashes, now.attempt) == (TaskState.FAILURE, 3, 3, 3)
+
+
+def test_the_death_of_a_process_takes_what_it_held_and_nothing_else(sessions, rung):
+    held, beside, waiting = claimed(sessions), claimed(sessions), ask_for(sessions)
+    over = claimed(sessions)
+    change(sessions, beside.id, worker="worker-2")
+    do(sessions, lifecycle.fail, over.id, over.epoch, "no")
+    rung.clear()
+    assert reap(sessions) == [held.id]
+    assert rung == []  # it waits for a moment
+    assert (read(sessions, held.id).state, read(sessions, held.id).epoch) == (
+        TaskState.PENDING,
+        held.epoch + 1,
+    )
+    assert [read(sessions, each.id).losses for each in (beside, waiting, over)] == [0, 0, 0]
+    assert reap(sessions) == []
+
+
+def test_a_suspect_does_not_crash_with_the_worker_that_watches_its_process(sessions):
+    task = claimed(sessions)
+    change(sessions, task.id, crashes=2, losses=2)
+    assert reap(sessions) == [task.id]
+    now = read(sessions, task.id)
+    assert (now.state, now.losses, now.crashes) == (TaskState.PENDING, 3, 2)
+
+
+def test_what_was_to_be_cancelled_ends_with_its_process(sessions):
+    task = claimed(sessions)
+    do(sessions, lifecycle.request_cancel, task.id)
+    reap(sessions)
+    assert (read(sessions, task.id).state, read(sessions, task.id).crashes) == (TaskState.REVOKED, 1)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_who_is_not_to_wait_passes_over_a_row_in_which_somebody_writes(sessions):
+    task = claimed(sessions)
+    with database.transaction(sessions) as session:
+        lifecycle.guard(session, task.id, task.epoch)
+        with database.transaction(sessions) as other:
+            assert not lifecycle.crash(other, task.id, task.epoch, "hung", wait=False)
+    assert read(sessions, task.id).crashes == 0
 
 
 def test_workers_that_vanish_are_no_proof_but_not_for_ever(sessions):
@@ -249,24 +295,27 @@ def test_workers_that_vanish_are_no_proof_but_not_for_ever(sessions):
 
 def test_a_suspect_that_is_given_up_tells_which_workers_it_lost_and_when(sessions):
     task = ask_for(sessions)
+    again(sessions, task.id)
+    expire(sessions, task.id)
     for _ in range(2):
         again(sessions, task.id)
-        expire(sessions, task.id)
+        reap(sessions)
     crash(sessions, again(sessions, task.id))
     now = read(sessions, task.id)
     assert [(each["attempt"], each["worker"]) for each in now.history] == [
-        (number, "worker-1") for number in (1, 2, 3)
+        (number, "worker-1") for number in (1, 2, 3, 4)
     ]
     moments = [dt.datetime.fromisoformat(each["at"]) for each in now.history]
     assert moments == sorted(moments)
-    assert now.error == "given up after 3 losses: " + "; ".join(
+    assert now.error == "given up after 4 losses: " + "; ".join(
         f"{each['at'][:19]}Z attempt {number}: {what}"
         for number, (each, what) in enumerate(
             zip(
                 now.history,
                 [
-                    *["worker worker-1 stopped answering"] * 2,
-                    "its own process at worker-1 was killed by SIGKILL",
+                    "worker worker-1 stopped answering",
+                    *["process worker-1 died"] * 2,
+                    "its process at worker-1 was killed by SIGKILL",
                 ],
                 strict=True,
             ),
@@ -275,23 +324,29 @@ def test_a_suspect_that_is_given_up_tells_which_workers_it_lost_and_when(session
     )
 
 
-def test_lost_workers_are_made_good_for_at_once_until_the_task_is_a_suspect(sessions, rung):
+def test_the_first_workers_that_vanish_are_made_good_for_at_once(sessions, rung):
     task = claimed(sessions)
-    for losses in range(1, lifecycle.SUSPECT_LOSSES + 2):
+    for losses in range(1, lifecycle.FREE_LOSSES + 2):
         rung.clear()
         expire(sessions, task.id)
-        if losses <= lifecycle.SUSPECT_LOSSES:
+        if losses <= lifecycle.FREE_LOSSES:
             assert [ring.task_id for ring in rung] == [task.id]
             assert claim(sessions, task.id) is not None
     now = read(sessions, task.id)
     assert rung == []
+    assert now.crashes == 0
     assert 1 < (now.run_after - ago(sessions)).total_seconds() <= 4
 
 
-def test_the_waits_of_a_suspect_grow_to_an_upper_end():
-    assert [lifecycle.loss_backoff(losses) for losses in (0, 1, 2)] == [0, 0, 0]
-    for losses, low, high in ((3, 2, 4), (4, 8, 16), (5, 10, 20), (9, 10, 20)):
+def test_the_waits_after_lost_workers_grow_to_an_upper_end():
+    assert [lifecycle.loss_backoff(losses) for losses in (1, 2, 3)] == [0, 0, 0]
+    for losses, low, high in ((4, 2, 4), (5, 8, 16), (6, 10, 20), (9, 10, 20)):
         assert all(low <= lifecycle.loss_backoff(losses) <= high for _ in range(100))
+
+
+def test_there_is_a_wait_after_the_first_crash_already():
+    for crashes, low, high in ((1, 1, 2), (2, 4, 8)):
+        assert all(low <= lifecycle.crash_backoff(crashes) <= high for _ in range(100))
 
 
 def test_a_crash_of_who_no_longer_holds_it_changes_nothing(sessions):
@@ -416,12 +471,13 @@ def test_cancel_and_completion_at_once_agree(sessions):
 
 def test_a_dead_letter_starts_anew(sessions, rung):
     task = claimed(sessions)
-    change(sessions, task.id, losses=3)
+    change(sessions, task.id, losses=3, crashes=3)
     do(sessions, lifecycle.fail, task.id, task.epoch, "no such file")
     rung.clear()
     do(sessions, lifecycle.requeue, task.id)
     now = read(sessions, task.id)
-    assert (now.state, now.attempt, now.losses, now.ended_at) == (TaskState.PENDING, 0, 0, None)
+    assert (now.state, now.attempt, now.losses, now.crashes) == (TaskState.PENDING, 0, 0, 0)
+    assert now.ended_at is None
     assert [ring.task_id for ring in rung] == [task.id]
     assert claim(sessions, task.id) is not None
 

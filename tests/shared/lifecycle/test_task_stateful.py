@@ -33,6 +33,7 @@ class Model:
     state: TaskState = TaskState.PENDING
     attempt: int = 0
     losses: int = 0
+    crashes: int = 0
     cancelled: bool = False
     holder: int | None = None
     """The epoch that may write."""
@@ -150,14 +151,22 @@ class Tasks(RuleBasedStateMachine):
         model = self.models[claim[0]]
         assert self.do(lifecycle.crash, *claim, "was killed") == (model.holder == claim[1])
         if model.holder == claim[1]:
-            self.lost(model, proof=True)
+            self.lost(model, crashes=1)
 
-    def lost(self, model, proof=False):
+    @rule()
+    def reap(self):
+        held = {task_id: model for task_id, model in self.models.items() if model.state in ACTIVE}
+        assert {task.id for task in self.do(lifecycle.reap, "w")} == set(held)
+        for model in held.values():
+            self.lost(model, crashes=model.crashes < 2)
+
+    def lost(self, model, crashes=0):
         model.losses += 1
+        model.crashes += crashes
         if model.cancelled:
             self.end(model, TaskState.REVOKED)
         else:
-            poison = proof or model.losses >= 10
+            poison = model.crashes >= 3 or model.losses >= 10
             self.end(model, TaskState.FAILURE if poison else TaskState.PENDING)
 
     @rule(task_id=tasks)
@@ -183,13 +192,14 @@ class Tasks(RuleBasedStateMachine):
             return
         assert model.state == TaskState.FAILURE
         model.state, model.attempt, model.cancelled = TaskState.PENDING, 0, False
-        model.losses = 0
+        model.losses = model.crashes = 0
 
     @invariant()
     def rows_are_as_the_model_says(self):
         for task_id, model in getattr(self, "models", {}).items():
             row = read(self.sessions, task_id)
-            assert (row.state, row.attempt, row.losses) == (model.state, model.attempt, model.losses)
+            assert (row.state, row.attempt) == (model.state, model.attempt)
+            assert (row.losses, row.crashes) == (model.losses, model.crashes)
             assert (row.ended_at is not None) == (model.state in ENDED)
             assert (row.lease_until is not None) == (model.state in ACTIVE)
             assert len(model.effects) <= 1
