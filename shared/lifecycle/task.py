@@ -34,7 +34,7 @@ SUSPECT_CRASHES = 2
 """After so many crashes a task is a suspect: it is worked on in a process of its own, and the crash of that is the end."""
 MAX_LOSSES = 10
 """How often a task may lose who works on it: workers that vanish as a whole say little about what they did."""
-FREE_LOSSES = 3
+FREE_LOSSES = 5
 """So many workers that vanished are made good for without a wait but for the lease."""
 MAX_LOSS_BACKOFF_SECONDS = 20.0
 HISTORY = 20
@@ -54,7 +54,7 @@ def backoff(attempt: int) -> float:
 
 def crash_backoff(crashes: int) -> float:
     """Seconds until a task starts again after so many crashes (from 1), of which is told at once."""
-    return _growing(2.0, crashes, MAX_LOSS_BACKOFF_SECONDS)
+    return _growing(3.0, crashes, MAX_LOSS_BACKOFF_SECONDS)
 
 
 def loss_backoff(losses: int) -> float:

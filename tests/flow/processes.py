@@ -49,7 +49,12 @@ class Process:
         return self.folder / f"{self.module}.log"
 
     def start(self) -> "Process":
-        self.popen = self.launch(self.module, {**os.environ, **self.environment}, self.folder, self.log)
+        environment = {
+            **os.environ,
+            "TMPDIR": str(self.folder),
+            **self.environment,
+        }  # for what it leaves when it is killed
+        self.popen = self.launch(self.module, environment, self.folder, self.log)
         return self
 
     @property

@@ -339,13 +339,13 @@ def test_the_first_workers_that_vanish_are_made_good_for_at_once(sessions, rung)
 
 
 def test_the_waits_after_lost_workers_grow_to_an_upper_end():
-    assert [lifecycle.loss_backoff(losses) for losses in (1, 2, 3)] == [0, 0, 0]
-    for losses, low, high in ((4, 2, 4), (5, 8, 16), (6, 10, 20), (9, 10, 20)):
+    assert [lifecycle.loss_backoff(losses) for losses in (1, 2, 5)] == [0, 0, 0]
+    for losses, low, high in ((6, 2, 4), (7, 8, 16), (8, 10, 20), (9, 10, 20)):
         assert all(low <= lifecycle.loss_backoff(losses) <= high for _ in range(100))
 
 
 def test_there_is_a_wait_after_the_first_crash_already():
-    for crashes, low, high in ((1, 1, 2), (2, 4, 8)):
+    for crashes, low, high in ((1, 1.5, 3), (2, 6, 12)):
         assert all(low <= lifecycle.crash_backoff(crashes) <= high for _ in range(100))
 
 
