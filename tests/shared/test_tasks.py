@@ -1,7 +1,9 @@
+import datetime as dt
 import uuid
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import IntegrityError
 
 from shared import database
@@ -16,7 +18,7 @@ from shared.tasks import (
     Ring,
     ask,
 )
-from tests.builders import ago, ask_for, at_once, change, read
+from tests.builders import add_user, ago, ask_for, at_once, change, read
 
 
 @pytest.fixture
@@ -51,6 +53,30 @@ def test_what_is_not_due_is_not_rung_for(sessions, rung):
     task = ask_for(sessions, run_after=ago(sessions, seconds=-60))
     assert rung == []
     assert read(sessions, task.id).rung_at is None
+
+
+def test_what_is_due_already_is_rung_for(sessions, rung):
+    since = ago(sessions, seconds=60)
+    task = ask_for(sessions, run_after=since)
+    assert [ring.task_id for ring in rung] == [task.id]
+    row = read(sessions, task.id)
+    assert (row.run_after, row.rung_at) == (since, row.created_at)
+
+
+def test_when_it_is_due_says_its_zone(sessions):
+    with pytest.raises(ValueError, match="naive"):
+        ask_for(sessions, run_after=dt.datetime(2026, 1, 1))  # noqa: DTZ001
+    assert count(sessions) == 0
+
+
+def test_how_it_is_to_be_done_and_who_asks_is_kept(sessions):
+    with database.transaction(sessions) as session:
+        user = add_user(session)
+    how = {"priority": 7, "dedupe_key": "key '%s' :id", "lock_key": "lock", "asked_by": user.id}
+    with structlog.contextvars.bound_contextvars(request_id="request-1"):
+        row = read(sessions, ask_for(sessions, **how).id)
+    assert {name: getattr(row, name) for name in how} == how
+    assert row.request_id == "request-1"
 
 
 def test_what_is_asked_for_is_at_hand_in_the_same_transaction(sessions):
