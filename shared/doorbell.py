@@ -89,9 +89,13 @@ class _Consumer(_RedisConsumer):
         """The next message; None when there is none, after a moment."""
         if not self.message_cache and self._wants_none():
             return None
-        message: dramatiq.broker.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
-        if message is None:
-            self._wait_for_the_bell()
+        try:
+            message: dramatiq.broker.MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+            if message is None:
+                self._wait_for_the_bell()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            # Dramatiq knows a server that is gone, and takes one that gives no answer in time for a mistake of ours.
+            raise dramatiq.errors.ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         return message
 
     def _wants_none(self) -> bool:
@@ -110,12 +114,9 @@ class _Consumer(_RedisConsumer):
             time.sleep(LEAVING_SECONDS)
             return
         bell = self.broker.bell(self.queue_name)
-        try:
-            token = self.broker.client.blpop([bell], self._seconds)
-            if token and self.broker.leaving.is_set():
-                self.broker.client.rpush(bell, "")  # for another process
-        except redis.ConnectionError as error:
-            raise dramatiq.errors.ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        token = self.broker.client.blpop([bell], self._seconds)
+        if token and self.broker.leaving.is_set():
+            self.broker.client.rpush(bell, "")  # for another process
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """A message was answered."""

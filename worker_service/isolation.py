@@ -19,6 +19,8 @@ APP = "vedette_worker_app"
 """The variable with the module that a worker's processes load, which the worker's first process sets."""
 UNABLE = 75
 """Exit code (EX_TEMPFAIL) of a process that could not do its part, through no fault of the task."""
+UNLOADED = 70
+"""Exit code (EX_SOFTWARE) of a process that could not load the worker's code: it was replaced under a worker that runs, say."""
 OVERDUE = 124
 """Exit code of a process whose task went on when its time was up."""
 LOOK_SECONDS = 0.1
@@ -92,6 +94,8 @@ def _death(code: int) -> str | None:
         return None
     if code in (-signal.SIGTERM, -signal.SIGINT):  # it listens to them before it looks at its task
         raise NotBegun("its process was told to stop while it started")
+    if code == UNLOADED:
+        raise NotBegun("its process could not load the worker's code")
     if code == OVERDUE:
         return "did not stop when its time was up"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -233,6 +233,14 @@ def test_a_consumer_says_when_redis_is_away(consume, client):
     kill.join()
 
 
+def test_a_consumer_says_when_redis_hangs():
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
+        broker = doorbell.make_broker(f"redis://127.0.0.1:{server.getsockname()[1]}", timeout=0.3)
+        consumer = broker.consume("default", timeout=100)
+        with pytest.raises(dramatiq.errors.ConnectionClosed):
+            next(consumer)
+
+
 def test_enough_messages_are_enough(redis_url, consume, client):
     ring, consumer = doorbell.open_doorbell(redis_url), consume()
     for size in (3, 200, 1):

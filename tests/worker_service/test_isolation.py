@@ -97,6 +97,14 @@ def test_who_is_told_to_stop_before_it_listens_has_not_begun(told_to_stop, numbe
         see_through(Suspect())
 
 
+def test_who_could_not_load_the_code_has_not_begun(tmp_path, monkeypatch):
+    (tmp_path / "app_of_a_test.py").write_text("raise ImportError('half deployed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv(isolation.APP, "app_of_a_test")
+    with pytest.raises(isolation.NotBegun, match="could not load"):
+        see_through(Suspect())
+
+
 def test_who_could_not_be_started_has_not_begun(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(isolation.NotBegun, match="No such file"):

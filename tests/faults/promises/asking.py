@@ -1,5 +1,6 @@
 """P3: asking for work is transactional: what was committed is done though nobody rang, what was not leaves nothing."""
 
+import json
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -64,6 +65,8 @@ def _ghosts(bench: Bench, committed: set[str]) -> int:
         tasks = session.scalar(query) or 0
         known = {str(each) for each in session.scalars(sa.select(Task.id))}
     rung = {
-        each.decode() for queue in QUEUES for each in bench.valkey.client.lrange(f"dramatiq:{queue}", 0, -1)
+        json.loads(each)["message_id"]
+        for queue in QUEUES
+        for each in bench.valkey.client.hvals(f"dramatiq:{queue}.msgs")
     }
     return tasks - len(committed) + len(rung - known)
