@@ -39,8 +39,8 @@ from tests.valkey import running_valkey
 
 ASKERS = 6
 """Enough that nobody waits for them: an ask of ours takes two commits' and five answers' time, mostly waiting."""
-TASKS = 1200
-"""In a round, of all askers together."""
+TASKS = 4800
+"""In a round, of all askers together: ten seconds of work, beside which what each process does only at first weighs little."""
 IDLE = 40
 """Starts on an idle system."""
 ROUNDS = 3
