@@ -25,17 +25,21 @@ LOOK_SECONDS = 0.25
 
 
 def watch(folder: Path) -> None:
-    """In a process of its own: look after those of this worker until it stops or is gone.
+    """In a process of its own: look after those of this worker until they have ended, or it is gone.
 
-    What dies meanwhile costs its tasks their lease at once; where that fails they lose it when it is over.
+    One that dies costs its tasks their lease at once; where that fails they lose it when it is over.
     """
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the worker's first process, as are the others
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    anybody = False
     while not stop.is_set():
         stop.wait(LOOK_SECONDS)  # the last look is after the end of all others
         if os.getppid() != lifeline.parent():  # the worker vanished as a whole, or is about to
+            break
+        before, anybody = anybody, presence.anybody(folder)
+        if before and not anybody:  # a worker that starts anew in the same process has another reaper
             break
         for pid in presence.dead(folder):
             _reap(presence.name(pid))

@@ -25,7 +25,7 @@ three retries."""
 def poison_is_given_up(bench: Bench, size: int) -> Iterator[Figure]:
     """`size` poisonous tasks, kind by kind, among others; the worker is started again whenever it ends.
 
-    Waits between attempts are looked at, then passed over: the time in the row is moved.
+    Waits after attempts that failed are looked at, then passed over: the time in the row is moved.
     """
     bench.scheduler()
     poison = {_ask(bench, KINDS[number % len(KINDS)]): KINDS[number % len(KINDS)] for number in range(size)}
@@ -33,7 +33,7 @@ def poison_is_given_up(bench: Bench, size: int) -> Iterator[Figure]:
     waits: list[float] = []
     with bench.supervised(*workers):
         others = [str(bench.ask("sleep", bench.dice.uniform(0.05, 0.5))) for _ in range(size * OTHERS)]
-        ended = bench.until(lambda: _hurry(bench, set(poison), waits) == 0)
+        ended = bench.until(lambda: _hurry(bench, set(poison), waits) == 0, max(bench.patience, 15.0 * size))
         last = str(bench.ask("sleep", 0.0))  # the service lives
         ended = bench.until(lambda: bench.tasks()[last].state in ENDED) and ended
     tasks = bench.tasks()
@@ -65,7 +65,7 @@ def _ask(bench: Bench, mode: str) -> str:
 
 
 def _pauses(bench: Bench, ids: list[str]) -> list[float]:
-    """Seconds between two starts of a task whose worker is lost: it waits for its lease."""
+    """Seconds between two starts of tasks that lose their worker."""
     found = []
     for task in ids:
         moments = sorted(each["at"] for each in bench.journal.of("began", task=task))
@@ -74,10 +74,10 @@ def _pauses(bench: Bench, ids: list[str]) -> list[float]:
 
 
 def _hurry(bench: Bench, poison: set[str], waits: list[float]) -> int:
-    """Note how long each poisonous task has to wait and let it wait no longer; how many tasks have not ended."""
+    """Note how long each poisonous task that failed has to wait and let it wait no longer; how many tasks have not ended."""
     with database.transaction(bench.sessions) as session:
         now = database.now(session)
-        waiting = sa.select(Task).where(Task.state.in_(("PENDING", "RETRY")), Task.run_after > now)
+        waiting = sa.select(Task).where(Task.state == TaskState.RETRY, Task.run_after > now)
         for task in session.scalars(waiting.with_for_update(skip_locked=True)):
             if str(task.id) in poison:
                 waits.append((task.run_after - now).total_seconds())
