@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import sqlalchemy as sa
 
@@ -53,8 +55,7 @@ def _one_round(bench: Bench, number: int) -> list[str]:
     ids = [str(bench.ask("block", SECONDS)) for _ in range(number)]
     assert bench.until(lambda: len(_begun(bench, ids)) == number), "the first worker begins all of them"
     pids = {each["pid"] for each in _begun(bench, ids).values()}
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _stop(bench, pids)
     bench.journal.note("stopped", pids=sorted(pids))
     other = bench.worker(VEDETTE_WORKER_THREADS=str(AT_ONCE))
     assert bench.drain(), "another worker ends all of them"
@@ -66,6 +67,27 @@ def _one_round(bench: Bench, number: int) -> list[str]:
     bench.kill(sleeper)
     other.terminate()
     return ids
+
+
+def _stop(bench: Bench, pids: set[int]) -> None:
+    """Stop processes, but not amid a write to SQLite: whoever holds its only lock holds up everybody until it wakes."""
+    while True:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        if bench.kind != "sqlite" or _writable(bench):
+            return
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def _writable(bench: Bench) -> bool:
+    with closing(sqlite3.connect(str(bench.engine.url.database), timeout=1.0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
 
 
 def _begun(bench: Bench, ids: list[str]) -> dict[str, dict[str, object]]:
