@@ -1,6 +1,7 @@
 """The leases of this process: one thread keeps all of them alive and notices cancels, while anything is worked on."""
 
 import datetime as dt
+import math
 import threading
 import time
 import uuid
@@ -34,6 +35,8 @@ class Lease:
     """Makes the task's next checkpoint raise."""
     begun: float = field(default_factory=time.monotonic)
     renewed: float = field(default_factory=time.monotonic)
+    told: float = math.inf
+    """When its task was told that its time is up."""
 
 
 @dataclass(eq=False)
@@ -81,6 +84,7 @@ class Leases:
                 self._stop_overdue(held)
                 self._renew(held)
                 self._look(held)
+                self._take_away_overdue(held)  # last: what fails here costs no other lease
             except Exception as error:  # whatever it was, the leases need their thread
                 unexpected = not isinstance(error, SQLAlchemyError)
                 log.warning("leases_not_renewed", tasks=len(held), error=str(error), exc_info=unexpected)
@@ -88,17 +92,21 @@ class Leases:
     def _stop_overdue(self, held: Sequence[Lease]) -> None:
         now = time.monotonic()
         for lease in held:
-            over = now - lease.begun - lease.limit
-            if over >= 0:
+            if now - lease.begun >= lease.limit and lease.told == math.inf:
+                lease.told = now
                 lease.interrupt(Transient(f"took longer than {lease.limit:.0f} s"))
-            if over >= self.lease_seconds and self._crash(lease):
+
+    def _take_away_overdue(self, held: Sequence[Lease]) -> None:
+        now = time.monotonic()
+        for lease in held:
+            if now - lease.told >= self.lease_seconds and lease in self._held and self._crash(lease):
+                log.warning("task_taken_away", task_id=str(lease.task_id), limit=lease.limit)
                 self._let_go(lease, LeaseLost(f"task {lease.task_id} did not stop when its time was up"))
 
     def _crash(self, lease: Lease) -> bool:
         how = "did not stop when its time was up"
-        with database.transaction(
-            self.sessions
-        ) as session:  # who commits now holds the row: no lease may wait for that
+        with database.transaction(self.sessions) as session:
+            # Who commits now holds the row: no other lease may wait for that.
             return lifecycle.crash(session, lease.task_id, lease.epoch, how, wait=False)
 
     def _renew(self, held: Sequence[Lease]) -> None:

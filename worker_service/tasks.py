@@ -92,8 +92,9 @@ class Work:
             time.sleep(min(left, step))
 
     def interrupt(self, reason: VedetteError) -> None:
-        """Make the next checkpoint raise `reason`; the first one counts."""
-        self._interrupt = self._interrupt or reason
+        """Make the next checkpoint raise `reason`; the first one counts, unless the lease is lost after it."""
+        if self._interrupt is None or isinstance(reason, LeaseLost):
+            self._interrupt = reason
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -6,6 +6,7 @@ import time
 import uuid
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import database
 from shared.errors import Cancelled, LeaseLost, Transient
@@ -108,6 +109,31 @@ def test_what_commits_when_its_time_is_up_is_let_finish_and_holds_no_other_lease
         lifecycle.succeed(session, held, None)
     now = read(sessions, busy.id)
     assert (now.state, now.crashes) == (TaskState.SUCCESS, 0)
+
+
+def test_what_cannot_be_taken_away_costs_no_other_lease(leases, sessions, monkeypatch):
+    busy, other = claimed(sessions), claimed(sessions)
+
+    def crash(*_arguments, **_how):
+        raise SQLAlchemyError("what hangs on it cannot follow")
+
+    monkeypatch.setattr(lifecycle, "crash", crash)
+    with leases.held(lease_for(busy, {}, limit=0.1)), leases.held(lease_for(other, {})):
+        time.sleep(1.5)  # over its time by more than a lease
+        until = read(sessions, other.id).lease_until
+        wait_for(lambda: read(sessions, other.id).lease_until > until)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_who_hears_late_that_its_time_is_up_has_as_long_to_stop(leases, sessions):
+    task, heard = claimed(sessions), []
+    with leases.held(Lease(task.id, task.epoch, 0.5, heard.append)):
+        with database.transaction(sessions) as session:
+            session.connection()
+            time.sleep(2.5)  # nobody else can write meanwhile, not to renew a lease either
+        wait_for(lambda: heard)
+        time.sleep(0.3)
+        assert read(sessions, task.id).crashes == 0
 
 
 def test_a_task_that_is_gone_is_lost(leases, sessions):

@@ -16,6 +16,7 @@ from shared.models.idempotency import IdempotentAnswer
 from shared.models.task import Task, TaskState
 from shared.tasks import CLEANUP_OLD_NOTIFICATIONS, ask
 from tests.builders import add_user, ago, ask_for, change, read, wait_for
+from worker_service import metrics
 from worker_service import tasks as worker_tasks
 from worker_service.tasks import Done, Door, Work
 from worker_service.turns import FAIR_TURN
@@ -250,16 +251,17 @@ def test_what_takes_too_long_is_asked_to_stop(frame, sessions):
     assert read(sessions, task.id).error == "took longer than 0 s"
 
 
-def test_what_hangs_past_its_limit_loses_its_lease(frame, sessions):
+def test_what_goes_on_past_its_limit_and_a_lease_is_taken_away(frame, sessions, monkeypatch):
+    outcomes = []
+    monkeypatch.setattr(metrics, "observe", lambda _queue, _task, outcome, _seconds: outcomes.append(outcome))
+
     def handler(work, days_old):
-        time.sleep(0.5)  # the limit passes
-        until = read(sessions, work.task_id).lease_until
-        time.sleep(0.9)  # two renewals would be due
-        assert read(sessions, work.task_id).lease_until == until
-        return nothing
+        wait_for(lambda: read(sessions, work.task_id).crashes)
+        wait_interrupted(work)
 
     task = ask_for(sessions)
     frame.run(str(task.id), handler, 0.2)
+    assert (read(sessions, task.id).state, outcomes) == (TaskState.PENDING, ["lease_lost"])
 
 
 @pytest.fixture
@@ -472,10 +474,13 @@ def test_a_checkpoint_transaction_commits_while_the_lease_is_held(work, sessions
         pass
 
 
-def test_the_first_interruption_counts(work):
+def test_the_first_interruption_counts_unless_the_lease_is_lost_after_it(work):
     work.interrupt(Stopping())
-    work.interrupt(LeaseLost())
+    work.interrupt(Cancelled())
     with pytest.raises(Stopping):
+        work.raise_if_cancelled()
+    work.interrupt(LeaseLost())
+    with pytest.raises(LeaseLost):
         work.raise_if_cancelled()
 
 
