@@ -28,10 +28,10 @@ class HandBack(Middleware):
         self.presence.begin()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
-        """The process was told to stop."""
+        """The process was told to stop: what ends it from now on, a second signal or a database that is away, is no crash."""
+        self.presence.end()
         self.frame.stop()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Any) -> None:  # noqa: ARG002
         """Its time is up."""
         self.frame.abandon()
-        self.presence.end()

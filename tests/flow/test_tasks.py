@@ -19,7 +19,7 @@ from shared.models.task import ENDED, Task, TaskState
 from shared.tasks import ask
 from tests.builders import INVENTORY, PATIENCE, add_run, add_scan, add_user, components, read, wait_for
 from tests.flow.doors import NAME, SCAN, STARTED, ask_for, effects, starts
-from tests.flow.processes import logged
+from tests.flow.processes import logged, wait_logged
 
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -182,6 +182,19 @@ def test_a_worker_that_is_told_to_stop_hands_back_uncounted(sessions, worker):
         lifecycle.request_cancel(session, task.id)
     assert ended(sessions, task).state == TaskState.REVOKED
     assert second.alive
+
+
+@on_postgresql
+def test_who_is_told_to_stop_a_second_time_has_not_crashed(sessions, worker):
+    first = worker()
+    task = ask_for(sessions, "block", 60.0)
+    started(sessions, task)
+    first.popen.terminate()
+    wait_logged(first, "Shutting down...")
+    assert first.terminate() != 0
+    assert not logged(first, "process_died")
+    row = read(sessions, task.id)
+    assert (row.state, row.crashes) == (TaskState.STARTED, 0)  # its lease decides
 
 
 @on_sqlite
