@@ -219,6 +219,12 @@ def _plan_with(session: Session, value: str) -> None:
         session.connection().connection.cursor().execute(statements)
 
 
+def wait_for_locks(session: Session, seconds: float) -> None:
+    """Have the statements of this transaction fail that wait longer for a row; SQLite's wait `BUSY_SECONDS` at the most."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text(f"SET LOCAL lock_timeout TO {round(seconds * 1000)}"))
+
+
 class Clock(FunctionElement[dt.datetime]):
     """The database's clock when the statement began, so many seconds later: `now` without asking for it first."""
 

@@ -55,11 +55,6 @@ class Presence:
             self._file.close()
 
 
-def anybody(folder: Path) -> bool:
-    """Whether somebody is present, or died and was not told of."""
-    return any(folder.iterdir())
-
-
 def dead(folder: Path) -> Iterator[int]:
     """The ids of processes that died without leaving in order, each once."""
     for path in folder.glob("[0-9]*"):
