@@ -7,10 +7,11 @@ import gc
 import multiprocessing
 import os
 import sys
+from pathlib import Path
 
 from dramatiq import cli
 
-from worker_service import actors, presence, reaper, schedule
+from worker_service import actors, metrics, presence, reaper, schedule
 
 __all__ = ["actors", "main", "schedule"]
 
@@ -18,7 +19,12 @@ __all__ = ["actors", "main", "schedule"]
 def main() -> None:
     """Run Dramatiq with the arguments of this process."""
     sys.argv = [sys.executable, "-m", "worker_service.master", *sys.argv[1:]]  # what it runs anew at SIGHUP
+    if sys.platform == "linux":
+        # Python 3.14 would do otherwise: share nothing, and put a process of its own between this one and the others.
+        multiprocessing.set_start_method("fork", force=True)
     gc.freeze()  # looking through what is shared would copy it
+    if metrics.DIRECTORY in os.environ:  # at SIGHUP it has gone with who served it
+        Path(os.environ[metrics.DIRECTORY]).mkdir(mode=0o700, exist_ok=True)
     try:
         _start_reaper()
     except OSError as error:

@@ -140,6 +140,30 @@ def test_what_a_dead_process_held_starts_again_while_its_lease_lasts(sessions, w
     assert row.history[0]["what"].endswith(" died")
 
 
+@on_sqlite
+def test_a_worker_forks_whatever_python_would_do_by_itself(sessions, worker, tmp_path):
+    """As Python 3.14 would not: what is forked shares what was read, and has the worker's first process for its parent."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n"
+    )
+    first = worker(PYTHONPATH=str(tmp_path))
+    assert ended(sessions, ask_for(sessions)).state == TaskState.SUCCESS
+    assert first.alive
+    assert not logged(first, "master_gone")
+
+
+@on_sqlite
+def test_a_worker_that_starts_anew_leaves_nothing_of_before(sessions, worker):
+    first = worker()
+    ended(sessions, ask_for(sessions))
+    before = set(first.group())
+    os.kill(first.popen.pid, signal.SIGHUP)
+    wait_for(lambda: set(first.group()) & before == {first.popen.pid}, PATIENCE, "the others to end")
+    assert ended(sessions, ask_for(sessions)).state == TaskState.SUCCESS
+    assert len(first.group()) == len(before)
+    assert len(list(first.folder.glob("vedette-worker-*"))) == 1
+
+
 @on_postgresql
 def test_a_worker_that_sleeps_past_its_lease_cannot_commit(sessions, worker, scheduler):
     scheduler()
