@@ -1,6 +1,6 @@
-"""A suspect, a task that lost its worker twice, is worked on in a process of its own (`python -m worker_service.alone`).
+"""A suspect, a task whose process crashed twice, is worked on in a process of its own (`python -m worker_service.alone`).
 
-A worker that dies takes all its tasks with it, and nobody can tell which of them it was, or whether somebody pulled the plug.
+A process that dies takes all its tasks with it, and nobody can tell which of them it was.
 Of a process that works on one task while its worker goes on living, it can be told.
 """
 
