@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 import requests
@@ -40,15 +39,14 @@ def attempts(address, outcome):
     )
 
 
-def test_all_processes_are_counted_together(sessions, worker, address, monkeypatch, tmp_path):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_all_processes_are_counted_together(sessions, worker, address):
     process = worker(VEDETTE_WORKER_PROCESSES="2", VEDETTE_WORKER_METRICS=address)
     tasks = [ask_for(sessions, seconds=0.05) for _ in range(12)]
     wait_for(lambda: all(read(sessions, task.id).state == TaskState.SUCCESS for task in tasks))
     wait_for(lambda: attempts(address, "succeeded") == 12)
     name = next(name for name in numbers(address) if name.startswith("vedette_task_attempt_seconds_sum"))
     assert 12 * 0.05 <= numbers(address)[name] < 60
-    kept = list(Path(tmp_path).glob("vedette-metrics-*"))
+    kept = list(process.folder.glob("vedette-metrics-*"))
     assert len(kept) == 1
     os.kill(process.popen.pid, signal.SIGTERM)
     wait_for(lambda: not process.group())
