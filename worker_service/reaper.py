@@ -56,16 +56,21 @@ def watch(folder: Path) -> None:
 
 def _reap(worker: str) -> None:
     try:
-        settings = Settings()
-        logs.configure(settings.log_format, open_standard_error())
-        sessions = database.make_sessions(
-            database.make_engine(settings.sqlalchemy_url), open_doorbell(settings.redis_url)
-        )
+        _take_from(worker, Settings())
+    except Exception as error:  # whatever it was, others may die yet
+        log.warning("dead_not_reaped", worker=worker, error=str(error))
+
+
+def _take_from(worker: str, settings: Settings) -> None:
+    logs.configure(settings.log_format, open_standard_error())
+    engine = database.make_engine(settings.sqlalchemy_url)
+    sessions = database.make_sessions(engine, open_doorbell(settings.redis_url))
+    try:
         with database.transaction(sessions) as session:
             database.wait_for_locks(session, PATIENCE_SECONDS)
             tasks = lifecycle.reap(session, worker)
-        log.warning("process_died", worker=worker, tasks=[str(task.id) for task in tasks])
-        for task in tasks:
-            metrics.observe(task.queue, task.name, "crashed", 0.0)
-    except Exception as error:  # whatever it was, others may die yet
-        log.warning("dead_not_reaped", worker=worker, error=str(error))
+    finally:
+        engine.dispose()
+    log.warning("process_died", worker=worker, tasks=[str(task.id) for task in tasks])
+    for task in tasks:
+        metrics.observe(task.queue, task.name, "crashed", 0.0)

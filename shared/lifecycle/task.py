@@ -221,12 +221,12 @@ def expire(session: Session, task: Task) -> None:
 def crash(session: Session, task_id: uuid.UUID, epoch: int, how: str, *, wait: bool = True) -> bool:
     """Take a task from who works on it because that did not stop in time or, where it works on nothing else, died.
 
-    False when it is no longer held, or somebody holds the row and one is not to `wait`.
+    `how` says that of it. False when it is no longer held, or somebody holds the row and one is not to `wait`.
     """
     task = _held_for_update(session, task_id, epoch, wait=wait)
     if task is None:
         return False
-    _crash(session, task, f"its process at {task.worker} {how}")
+    _crash(session, task, f"at {task.worker} it {how}")
     return True
 
 

@@ -222,18 +222,6 @@ def test_who_is_told_to_stop_a_second_time_has_not_crashed(sessions, worker):
 
 
 @on_sqlite
-def test_a_worker_that_is_told_to_start_anew_goes_on_with_one_reaper(sessions, worker):
-    current = worker()
-    assert ended(sessions, ask_for(sessions)).state == TaskState.SUCCESS
-    before = set(current.group())
-    os.kill(current.popen.pid, signal.SIGHUP)
-    wait_for(lambda: before & set(current.group()) == {current.popen.pid}, PATIENCE, "the end of the others")
-    assert ended(sessions, ask_for(sessions)).state == TaskState.SUCCESS
-    assert len(current.group()) == len(before) == 3
-    assert not logged(current, "process_died")
-
-
-@on_sqlite
 def test_cancelling_what_runs_stops_it_within_two_seconds(sessions, worker):
     worker()
     task = ask_for(sessions, seconds=60.0)

@@ -18,7 +18,7 @@ KINDS = ("kill", "leave", "exhaust", "loop")
 OTHERS = 10
 """Tasks that nothing is wrong with, for each that is poison."""
 MAX_STARTS = {"kill": 3, "leave": 3, "exhaust": 4, "loop": 3}
-"""Starts until it is given up: two lost workers and a process of its own, or, where the task fails by itself, an attempt and
+"""Starts until it is given up: two crashes among others and one by itself, or, where the task fails by itself, an attempt and
 three retries."""
 
 

@@ -315,7 +315,7 @@ def test_a_suspect_that_is_given_up_tells_which_workers_it_lost_and_when(session
                 [
                     "worker worker-1 stopped answering",
                     *["process worker-1 died"] * 2,
-                    "its process at worker-1 was killed by SIGKILL",
+                    "at worker-1 it was killed by SIGKILL",
                 ],
                 strict=True,
             ),
