@@ -55,6 +55,7 @@ MUTANTS = (
         ".values(lease_until=database.Clock(sa.literal(lease.total_seconds(), sa.Float())))",
         ".values(lease_until=Task.lease_until)",
         "P16",
+        "10",  # the tenth task outlasts a lease
     ),
     Mutant(
         "missed-slots-fire-in-a-burst",
