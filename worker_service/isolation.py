@@ -19,8 +19,9 @@ APP = "vedette_worker_app"
 """The variable with the module that a worker's processes load, which the worker's first process sets."""
 UNABLE = 75
 """Exit code (EX_TEMPFAIL) of a process that could not do its part, through no fault of the task."""
-UNLOADED = 70
-"""Exit code (EX_SOFTWARE) of a process that could not load the worker's code: it was replaced under a worker that runs, say."""
+UNLOADED = 113
+"""Exit code of a process that could not load the worker's code: it was replaced under a worker that runs, say. Of no meaning
+elsewhere, so that no task ends its process with it: that would never count."""
 OVERDUE = 124
 """Exit code of a process whose task went on when its time was up."""
 LOOK_SECONDS = 0.1

@@ -49,11 +49,8 @@ class Process:
         return self.folder / f"{self.module}.log"
 
     def start(self) -> "Process":
-        environment = {
-            **os.environ,
-            "TMPDIR": str(self.folder),
-            **self.environment,
-        }  # for what it leaves when it is killed
+        # What it leaves when it is killed goes with the folder.
+        environment = {**os.environ, "TMPDIR": str(self.folder), **self.environment}
         self.popen = self.launch(self.module, environment, self.folder, self.log)
         return self
 
